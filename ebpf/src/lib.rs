@@ -1,2 +1,59 @@
-//! Stub.
+//! The contract between the eBPF programs and user space: records, configuration, counters, first-byte classes and names.
+//!
+//! `no_std`, integers only, every size checked at compile time. It knows nothing of flows or verdicts.
 #![no_std]
+
+pub mod classify;
+pub mod config;
+pub mod counter;
+pub mod record;
+
+/// Names of the programs in the object, in the order of `main.rs`.
+pub mod program {
+    /// `tp_btf/inet_sock_set_state`: opens, establishments, ends and listeners.
+    pub const SOCKET_STATE: &str = "socket_state";
+    /// `tp_btf/tcp_receive_reset`.
+    pub const RESET_RECEIVED: &str = "reset_received";
+    /// `tp_btf/tcp_send_reset` of kernels that pass a reason (seen on 6.12 and 6.18).
+    pub const RESET_SENT: &str = "reset_sent";
+    /// `tp_btf/tcp_send_reset` of kernels that pass none (seen on 6.1).
+    pub const RESET_SENT_WITHOUT_REASON: &str = "reset_sent_without_reason";
+    /// `cgroup_skb/egress`: first payload that leaves a socket.
+    pub const PAYLOAD_SENT: &str = "payload_sent";
+    /// `cgroup_skb/ingress`: first payload that reaches a socket.
+    pub const PAYLOAD_RECEIVED: &str = "payload_received";
+    /// `tp_btf/tcp_destroy_sock`: the sentinel, one record per socket at its end.
+    pub const SOCKET_DESTROYED: &str = "socket_destroyed";
+
+    /// Every program of the object.
+    pub const ALL: [&str; 7] = [
+        SOCKET_STATE,
+        RESET_RECEIVED,
+        RESET_SENT,
+        RESET_SENT_WITHOUT_REASON,
+        PAYLOAD_SENT,
+        PAYLOAD_RECEIVED,
+        SOCKET_DESTROYED,
+    ];
+}
+
+/// Names of the maps in the object.
+pub mod map {
+    /// Ring buffer of records, see [`crate::record`].
+    pub const RECORDS: &str = "RECORDS";
+    /// Per-CPU array of counters, see [`crate::counter`].
+    pub const COUNTERS: &str = "COUNTERS";
+    /// Sockets on which a `ClientHello` was seen, see `maps.rs`.
+    pub const HELLOS: &str = "HELLOS";
+
+    /// Every map of ours in the object (the logger of the kernel side brings its own).
+    pub const ALL: [&str; 3] = [RECORDS, COUNTERS, HELLOS];
+}
+
+/// Names of the globals that user space sets before load.
+pub mod global {
+    /// A [`crate::config::Offsets`].
+    pub const OFFSETS: &str = "OFFSETS";
+    /// A [`crate::config::Tracer`].
+    pub const TRACER: &str = "TRACER";
+}
