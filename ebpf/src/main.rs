@@ -1,1 +1,64 @@
-//! Stub.
+//! The eBPF programs: a table of hooks, each handing over to one file in `hook/`.
+#![no_std]
+#![no_main]
+
+mod emit;
+mod hook;
+mod maps;
+mod sock;
+
+use aya_ebpf::{
+    macros::{btf_tracepoint, cgroup_skb},
+    programs::{BtfTracePointContext, SkBuffContext},
+};
+
+/// A `cgroup_skb` program that returns this lets the packet pass; no program here returns anything else.
+const PASS: i32 = 1;
+
+#[btf_tracepoint(function = "inet_sock_set_state")]
+fn socket_state(ctx: BtfTracePointContext) -> i32 {
+    hook::state::changed(&ctx)
+}
+
+#[btf_tracepoint(function = "tcp_receive_reset")]
+fn reset_received(ctx: BtfTracePointContext) -> i32 {
+    hook::reset::received(&ctx)
+}
+
+#[btf_tracepoint(function = "tcp_send_reset")]
+fn reset_sent(ctx: BtfTracePointContext) -> i32 {
+    hook::reset::sent(&ctx)
+}
+
+#[btf_tracepoint(function = "tcp_send_reset")]
+fn reset_sent_without_reason(ctx: BtfTracePointContext) -> i32 {
+    hook::reset::sent_without_reason(&ctx)
+}
+
+#[cgroup_skb(egress)]
+fn payload_sent(ctx: SkBuffContext) -> i32 {
+    hook::payload::sent(&ctx);
+    PASS
+}
+
+#[cgroup_skb(ingress)]
+fn payload_received(ctx: SkBuffContext) -> i32 {
+    hook::payload::received(&ctx);
+    PASS
+}
+
+#[btf_tracepoint(function = "tcp_destroy_sock")]
+fn socket_destroyed(ctx: BtfTracePointContext) -> i32 {
+    hook::sentinel::destroyed(&ctx)
+}
+
+/// Programs cannot panic: the verifier refuses what could. The compiler wants a handler all the same.
+#[panic_handler]
+fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
+    loop {}
+}
+
+/// The kernel lets only GPL-compatible programs use the helpers these need; the source is MIT OR Apache-2.0 as well.
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";

@@ -1,0 +1,39 @@
+//! The maps: for each its key and value, who inserts, who deletes, and why it stays bounded.
+
+use aya_ebpf::{
+    macros::map,
+    maps::{LruHashMap, PerCpuArray, RingBuf},
+};
+use mtlsnoop_ebpf::{classify::LOOK_BYTES, counter};
+
+/// Records to user space. Programs reserve and submit without a wakeup; user space drains it on a timer. Its size is
+/// set at load; a record that does not fit is counted under its name and dropped.
+#[map]
+pub(crate) static RECORDS: RingBuf = RingBuf::with_byte_size(8 << 20, 0);
+
+/// Counters by [`counter`] index. Programs add, user space sums over CPUs; nothing is deleted.
+#[map]
+pub(crate) static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(counter::COUNT, 0);
+
+/// Sockets on which a `ClientHello` was seen: key is the socket cookie. Inserted at the first payload of a direction if
+/// it looks like a hello; never deleted, bounded because the kernel evicts the least recently used. It is what
+/// allows following a hello over segments and exporting the first bytes of its answer, and only those. Plaintext
+/// connections never insert.
+#[map]
+pub(crate) static HELLOS: LruHashMap<u64, Hello> = LruHashMap::with_max_entries(8192, 0);
+
+/// What is known of a hello on one socket.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct Hello {
+    /// Stream offset at which the hello begins, as computed from the socket's counters (0 or 1).
+    pub(crate) base: u32,
+    /// How many bytes it has; 0 as long as its headers have not been seen whole.
+    pub(crate) expected: u32,
+    /// How many bytes of `head` are filled.
+    pub(crate) head_length: u32,
+    /// 1 when it left this socket, 0 when it reached it.
+    pub(crate) sent: u32,
+    /// First bytes, as long as `expected` is not known.
+    pub(crate) head: [u8; LOOK_BYTES],
+}
