@@ -1,0 +1,99 @@
+//! The vocabulary between sources and the core: what one kernel saw of one end of one connection, and what is known of
+//! the node and the cluster. Pure data; it is also what a recording holds, so a change of it is a new recording version.
+
+pub mod cluster;
+pub mod loss;
+pub mod socket;
+pub mod time;
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::{
+    cluster::Cluster,
+    loss::Counters,
+    socket::{Ended, Established, FirstBytes, HelloSegment, Listener, Opened, Reset},
+    time::Time,
+};
+
+/// One thing that happened or became known, with its time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Event {
+    /// Tracing began here: what came before was not seen.
+    Began(Began),
+    /// A connect was started.
+    Opened(Opened),
+    /// A started connect was answered.
+    Established(Established),
+    /// A listener's connection was completed.
+    Accepted(Opened),
+    /// A part of a `ClientHello`.
+    Hello(HelloSegment),
+    /// First bytes of a direction that are no `ClientHello`.
+    FirstBytes(FirstBytes),
+    /// A reset was sent or received.
+    Reset(Reset),
+    /// One end of a connection ended.
+    Ended(Ended),
+    /// A socket listens.
+    Listening(Listener),
+    /// A socket listens no more.
+    ListenerClosed(Listener),
+    /// A control group was seen for the first time.
+    Cgroup(Cgroup),
+    /// Objects of the cluster; replaces what was known before.
+    Cluster(Box<ClusterSeen>),
+    /// What the source counted so far.
+    Counted(Counters),
+    /// Time passed.
+    Tick(Time),
+}
+
+impl Event {
+    /// When it happened or became known.
+    pub fn time(&self) -> Time {
+        match self {
+            Self::Began(began) => began.time,
+            Self::Opened(opened) | Self::Accepted(opened) => opened.time,
+            Self::Established(established) => established.time,
+            Self::Hello(segment) => segment.time,
+            Self::FirstBytes(bytes) => bytes.time,
+            Self::Reset(reset) => reset.time,
+            Self::Ended(ended) => ended.time,
+            Self::Listening(listener) | Self::ListenerClosed(listener) => listener.time,
+            Self::Cgroup(cgroup) => cgroup.time,
+            Self::Cluster(seen) => seen.time,
+            Self::Counted(counters) => counters.time,
+            Self::Tick(time) => *time,
+        }
+    }
+}
+
+/// Tracing began.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Began {
+    /// When the hooks were attached.
+    pub time: Time,
+    /// Name of the node, as `uname -n` tells.
+    pub node: Box<str>,
+}
+
+/// A control group was seen for the first time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cgroup {
+    /// When.
+    pub time: Time,
+    /// Its id, as the kernel gives with sockets.
+    pub id: u64,
+    /// Its path below the mount of the hierarchy, such as `/kubepods.slice/…`.
+    pub path: Box<str>,
+}
+
+/// Objects of the cluster became known.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClusterSeen {
+    /// When.
+    pub time: Time,
+    /// The objects.
+    pub cluster: Cluster,
+}
