@@ -1,2 +1,60 @@
-//! Stub.
-fn main() {}
+//! `cargo xtask`: the entry points of everything a developer runs. It parses arguments and knows no more.
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::{setup::Purpose, workspace::Workspace};
+
+mod build;
+mod process;
+mod setup;
+mod step;
+mod workspace;
+
+/// Everything a developer of mtlsnoop runs. Each command first sets up what it needs.
+///
+/// Exit codes: 0 done, 1 something failed (the last lines say what and what to try), 2 wrong usage.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Find or install what is missing: compiler and linker for eBPF, Envoy, the servers that the tests use
+    ///
+    /// Quick and silent when all is there, and needs no network then. Installing Debian packages needs root;
+    /// without it, the command to run as root is printed. Nothing is installed outside `target/` but Debian
+    /// packages, and their services are neither started nor enabled.
+    ///
+    /// `MTLSNOOP_BPF_TOOLCHAIN` names the compiler for the eBPF programs (a rustup toolchain or a folder with
+    /// bin/rustc), `MTLSNOOP_ENVOY` an Envoy to use.
+    Setup {
+        /// What must work afterwards; each includes the ones before it
+        #[arg(long = "for", value_enum, default_value_t = Purpose::Test)]
+        purpose: Purpose,
+    },
+    /// Build target/release/mtlsnoop, with the eBPF programs inside
+    Build,
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: &Command) -> Result<()> {
+    let workspace = Workspace::find()?;
+    match command {
+        Command::Setup { purpose } => setup::ready(&workspace, *purpose).map(drop),
+        Command::Build => build::run(&workspace),
+    }
+}

