@@ -6,6 +6,7 @@
 /// First bytes of every record.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "user", derive(zerocopy::FromBytes, zerocopy::Immutable, zerocopy::KnownLayout))]
 pub struct Header {
     /// When it happened, ns of `CLOCK_MONOTONIC`.
     pub time_ns: u64,
@@ -56,6 +57,7 @@ pub mod flag {
 /// The two ends of a connection, and the network namespace of the socket.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "user", derive(zerocopy::FromBytes, zerocopy::Immutable, zerocopy::KnownLayout))]
 pub struct Endpoints {
     /// Own address.
     pub local: [u8; 16],
@@ -72,6 +74,7 @@ pub struct Endpoints {
 /// Who a socket belongs to.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "user", derive(zerocopy::FromBytes, zerocopy::Immutable, zerocopy::KnownLayout))]
 pub struct Owner {
     /// cgroup id of the socket; 0 when not known.
     pub cgroup: u64,
@@ -90,6 +93,7 @@ pub struct Owner {
 /// A connect was started, completed or accepted, or a listener came or went.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "user", derive(zerocopy::FromBytes, zerocopy::Immutable, zerocopy::KnownLayout))]
 pub struct Opened {
     /// Kind `OPENED`, `ESTABLISHED`, `ACCEPTED`, `LISTENING` or `LISTENER_CLOSED`.
     pub header: Header,
@@ -102,6 +106,7 @@ pub struct Opened {
 /// The end of one end of a connection, with its whole story in numbers.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "user", derive(zerocopy::FromBytes, zerocopy::Immutable, zerocopy::KnownLayout))]
 pub struct Ended {
     /// Kind `ENDED`.
     pub header: Header,
@@ -132,6 +137,7 @@ pub struct Ended {
 /// A part of a `ClientHello`, with as much data as fits into `N` bytes.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "user", derive(zerocopy::FromBytes, zerocopy::Immutable, zerocopy::KnownLayout))]
 pub struct HelloSegment<const N: usize> {
     /// Kind `HELLO`.
     pub header: Header,
@@ -162,6 +168,7 @@ pub const ANSWER_LIMIT_BYTES: u32 = 64;
 /// that leaves the kernel.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "user", derive(zerocopy::FromBytes, zerocopy::Immutable, zerocopy::KnownLayout))]
 pub struct FirstBytes {
     /// Kind `FIRST_BYTES`.
     pub header: Header,
@@ -183,6 +190,7 @@ pub struct FirstBytes {
 /// A reset was sent or received.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "user", derive(zerocopy::FromBytes, zerocopy::Immutable, zerocopy::KnownLayout))]
 pub struct Reset {
     /// Kind `RESET`; socket 0 when it was sent for no socket.
     pub header: Header,

@@ -12,14 +12,69 @@ use crate::event::time::Time;
 #[serde(transparent)]
 pub struct SocketId(pub u64);
 
+/// A command name as the kernel keeps it, without an allocation: at most 15 bytes (`TASK_COMM_LEN`, include/linux/sched.h).
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(into = "String", from = "String")]
+pub struct ProcessName {
+    bytes: [u8; 15],
+    length: u8,
+}
+
+impl ProcessName {
+    /// From the kernel's bytes, up to the first NUL; what is not UTF-8 ends it.
+    pub fn from_kernel(comm: &[u8; 16]) -> Self {
+        let until_nul = comm.split(|byte| *byte == 0).next().unwrap_or_default();
+        let valid = until_nul.utf8_chunks().next().map_or("", |chunk| chunk.valid());
+        Self::from(valid)
+    }
+
+    /// The name; empty when not known.
+    pub fn as_str(&self) -> &str {
+        str::from_utf8(&self.bytes[..usize::from(self.length)]).unwrap_or_default()
+    }
+
+    /// It is not known.
+    pub fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+}
+
+impl From<&str> for ProcessName {
+    /// Cut after the last whole character that fits.
+    fn from(name: &str) -> Self {
+        let mut bytes = [0; 15];
+        let length = name.floor_char_boundary(bytes.len());
+        bytes[..length].copy_from_slice(&name.as_bytes()[..length]);
+        Self { bytes, length: u8::try_from(length).unwrap_or(0) }
+    }
+}
+
+impl From<String> for ProcessName {
+    fn from(name: String) -> Self {
+        Self::from(name.as_str())
+    }
+}
+
+impl From<ProcessName> for String {
+    fn from(name: ProcessName) -> Self {
+        name.as_str().to_owned()
+    }
+}
+
+impl std::fmt::Debug for ProcessName {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{:?}", self.as_str())
+    }
+}
+
 /// Whose socket it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Owner {
     /// Thread group id in the initial pid namespace; 0 when not known (an accepted socket).
     pub pid: u32,
-    /// Command name (at most 15 bytes, `TASK_COMM_LEN`); empty when not known.
-    pub process: Box<str>,
+    /// Command name; empty when not known.
+    pub process: ProcessName,
     /// User id of the socket.
     pub uid: u32,
     /// Group id of the process; 0 when not known.
