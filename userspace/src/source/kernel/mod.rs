@@ -1,0 +1,169 @@
+//! The live source: loads the eBPF programs, drains their ring and gives events. The only place that knows aya.
+
+mod clock;
+mod decode;
+mod hooks;
+mod load;
+mod offsets;
+mod own;
+
+pub use hooks::Hook;
+pub use load::StartError;
+pub use offsets::OffsetError;
+
+use std::path::PathBuf;
+
+use aya::{
+    Ebpf,
+    maps::{MapData, PerCpuArray, RingBuf},
+};
+use aya_log::EbpfLogger;
+use mtlsnoop_ebpf::counter;
+
+use crate::{
+    event::{
+        Began, Cgroup, Event,
+        loss::{Counters, Loss},
+        time::{MILLISECOND_NS, Time},
+    },
+    source::{
+        cgroup::CgroupNames,
+        kernel::{clock::Clock, own::OwnSockets},
+        listeners,
+    },
+};
+
+/// Time passes for the core in steps of this, also when nothing happens.
+const TICK_NS: u64 = 100 * MILLISECOND_NS;
+
+/// What the live source is asked for.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Size of the ring; a power of two of at least a page.
+    pub ring_bytes: u32,
+    /// Let the programs log their own diagnostics.
+    pub kernel_log: bool,
+    /// Where the kernel's type information is.
+    pub btf: PathBuf,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { ring_bytes: 8 << 20, kernel_log: false, btf: PathBuf::from(offsets::KERNEL_BTF) }
+    }
+}
+
+/// The attached programs. When it is dropped, or the process ends by any means, nothing stays in the kernel: links are
+/// file descriptors of this process, and nothing is pinned.
+pub struct Kernel {
+    ring: RingBuf<MapData>,
+    counters: PerCpuArray<MapData, u64>,
+    coverage: Vec<Hook>,
+    clock: Clock,
+    cgroups: CgroupNames,
+    own: OwnSockets,
+    undecodable: u64,
+    counted: Counters,
+    last_tick: Time,
+    logger: Option<EbpfLogger<&'static dyn log::Log>>,
+    /// Events that became known before anything was drained.
+    waiting: Vec<Event>,
+    /// Holds the links.
+    _programs: Ebpf,
+}
+
+impl Kernel {
+    /// Loads and attaches what this kernel allows.
+    pub fn start(options: &Options) -> Result<Self, StartError> {
+        let clock = Clock::read().map_err(StartError::Clock)?;
+        let load::Loaded { mut programs, ring, counters, coverage, cgroup_mount } = load::load(options)?;
+        let logger = options.kernel_log.then(|| EbpfLogger::init(&mut programs)).transpose().map_err(StartError::Logger)?;
+        let now = clock.now();
+        let node = nix::sys::utsname::uname().map_or_else(|_| String::new(), |name| name.nodename().to_string_lossy().into_owned());
+        let mut waiting = vec![Event::Began(Began { time: now, node: node.into_boxed_str() })];
+        waiting.extend(listeners::listening(now).into_iter().map(Event::Listening));
+        Ok(Self {
+            ring,
+            counters,
+            coverage,
+            clock,
+            cgroups: CgroupNames::new(cgroup_mount),
+            own: OwnSockets::default(),
+            undecodable: 0,
+            counted: Counters::default(),
+            last_tick: now,
+            logger,
+            waiting,
+            _programs: programs,
+        })
+    }
+
+    /// What is attached, and what is lost without the rest.
+    pub fn coverage(&self) -> &[Hook] {
+        &self.coverage
+    }
+
+    /// Gives everything that happened since the last call. Losses come first, so that whoever judges what follows
+    /// knows of them; a tick comes last, at most every 100 ms.
+    pub fn drain(&mut self, sink: &mut dyn FnMut(Event)) {
+        if let Some(logger) = &mut self.logger {
+            logger.flush();
+        }
+        for event in std::mem::take(&mut self.waiting) {
+            sink(event);
+        }
+        let now = self.clock.now();
+        self.count(now, sink);
+        while let Some(item) = self.ring.next() {
+            match decode::decode(&item, &self.clock) {
+                Ok(decoded) => {
+                    if self.own.is_own(&decoded) {
+                        continue;
+                    }
+                    if let Some(cgroup) = new_cgroup(&mut self.cgroups, &decoded.event, now) {
+                        sink(Event::Cgroup(cgroup));
+                    }
+                    sink(decoded.event);
+                }
+                Err(_) => self.undecodable += 1,
+            }
+        }
+        if now.since_ns(self.last_tick) >= TICK_NS {
+            self.last_tick = now;
+            sink(Event::Tick(now));
+        }
+    }
+
+    /// Drains what is left and gives the final count.
+    pub fn finish(mut self, sink: &mut dyn FnMut(Event)) {
+        self.drain(sink);
+        let now = self.clock.now();
+        self.count(now, sink);
+        sink(Event::Tick(now));
+    }
+
+    fn count(&mut self, now: Time, sink: &mut dyn FnMut(Event)) {
+        let total = |index| self.counters.get(&index, 0).map_or(0, |per_cpu| per_cpu.iter().sum());
+        let kernel = (0..).zip(counter::NAMES).filter_map(|(index, name)| Some((Loss::from_name(name)?, total(index))));
+        let mut lost: Vec<_> = kernel.filter(|(_, count)| *count > 0).collect();
+        if self.undecodable > 0 {
+            lost.push((Loss::UndecodableRecord, self.undecodable));
+        }
+        let counted = Counters { time: now, seen: total(counter::SEEN), own: self.own.ends(), lost };
+        let is_news = (counted.seen, counted.own, &counted.lost) != (self.counted.seen, self.counted.own, &self.counted.lost);
+        if is_news {
+            self.counted = counted.clone();
+            sink(Event::Counted(counted));
+        }
+    }
+}
+
+/// The cgroup of an event's socket, when its name was not given yet.
+fn new_cgroup(names: &mut CgroupNames, event: &Event, now: Time) -> Option<Cgroup> {
+    let id = match event {
+        Event::Opened(opened) | Event::Accepted(opened) => opened.owner.cgroup,
+        Event::Listening(listener) => listener.owner.cgroup,
+        _ => return None,
+    };
+    names.first_sight(id, now)
+}
