@@ -4,12 +4,14 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-use crate::{setup::Purpose, workspace::Workspace};
+use crate::{setup::Purpose, test::Stage, workspace::Workspace};
 
 mod build;
+mod check;
 mod process;
 mod setup;
 mod step;
+mod test;
 mod workspace;
 
 /// Everything a developer of mtlsnoop runs. Each command first sets up what it needs.
@@ -39,6 +41,17 @@ enum Command {
     },
     /// Build target/release/mtlsnoop, with the eBPF programs inside
     Build,
+    /// Run all tests: check, unit, scenarios, cli, contract, kernel, incident
+    ///
+    /// Sets up and builds first. A failing stage does not keep the later ones from running; a table at the end says how
+    /// each went. The stages kernel and incident need root.
+    Test {
+        /// Run these stages only
+        #[arg(long, value_enum, value_delimiter = ',', num_args = 1.., value_name = "STAGE")]
+        only: Vec<Stage>,
+    },
+    /// Check format, lints (host and eBPF code) and the rules of the design: dependencies, file sizes, names
+    Check,
 }
 
 fn main() -> ExitCode {
@@ -56,5 +69,7 @@ fn run(command: &Command) -> Result<()> {
     match command {
         Command::Setup { purpose } => setup::ready(&workspace, *purpose).map(drop),
         Command::Build => build::run(&workspace),
+        Command::Test { only } => test::run(&workspace, only),
+        Command::Check => check::run(&workspace),
     }
 }

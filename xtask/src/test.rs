@@ -1,0 +1,172 @@
+//! `cargo xtask test`: every test in stages, and a table of how each went. What a stage tests is not known here.
+use std::{
+    fmt,
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Result, bail};
+use clap::ValueEnum;
+
+use crate::{
+    build, check, process,
+    setup::{self, Purpose, Tools},
+    workspace::Workspace,
+};
+
+/// One stage, cheapest first.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum Stage {
+    /// Format, lints, rules of the design
+    Check,
+    /// Unit tests of every package
+    Unit,
+    /// Recorded stories through the core: events in, findings out
+    Scenarios,
+    /// The command line: messages and exit codes
+    Cli,
+    /// Record layout, JSON Schema, fixed names
+    Contract,
+    /// The programs in this machine's kernel (needs root)
+    Kernel,
+    /// The whole incident with real Envoy and real servers (needs root)
+    Incident,
+}
+
+/// How a stage went.
+struct Outcome {
+    stage: Stage,
+    result: Result<()>,
+    took: Duration,
+}
+
+/// Runs these stages, or all.
+pub(crate) fn run(workspace: &Workspace, only: &[Stage]) -> Result<()> {
+    let tools = setup::ready(workspace, Purpose::Test)?;
+    build::both(workspace, &tools.toolchain)?;
+    let chosen =
+        Stage::value_variants().iter().copied().filter(|stage| only.is_empty() || only.contains(stage));
+    let outcomes: Vec<Outcome> = chosen.map(|stage| timed(workspace, &tools, stage)).collect();
+    eprintln!("\n{}", Table(&outcomes));
+    let failed: Vec<String> = outcomes
+        .iter()
+        .filter(|outcome| outcome.result.is_err())
+        .map(|outcome| outcome.stage.to_string())
+        .collect();
+    if !failed.is_empty() {
+        bail!("failed: {0}. Again with `cargo xtask test --only {0}`", failed.join(","));
+    }
+    Ok(())
+}
+
+fn timed(workspace: &Workspace, tools: &Tools, stage: Stage) -> Outcome {
+    eprintln!("\n=== {stage} ===");
+    let begun = Instant::now();
+    let result = stage.run(workspace, tools);
+    if let Err(error) = &result {
+        eprintln!("{stage}: {error:#}");
+    }
+    let took = begun.elapsed();
+    eprintln!("=== {stage}: {} after {:.1} s ===", verdict(&result), took.as_secs_f64());
+    Outcome { stage, result, took }
+}
+
+impl Stage {
+    fn run(self, workspace: &Workspace, tools: &Tools) -> Result<()> {
+        if self.needs_root() && !nix::unistd::geteuid().is_root() {
+            bail!(
+                "loading programs into the kernel and making network namespaces needs root; run this as root"
+            );
+        }
+        match self.target() {
+            Some(target) => {
+                let mut cargo = cargo_test(workspace, tools);
+                cargo.args(["--package", "mtlsnoop-tests", "--test", target]);
+                if self.needs_root() {
+                    // One at a time: each changes what the kernel has loaded, and counts what is left afterwards.
+                    cargo.args(["--", "--test-threads=1"]);
+                }
+                process::run(&mut cargo)
+            }
+            None if self == Self::Check => check::everything(workspace, &tools.toolchain),
+            None => process::run(cargo_test(workspace, tools).args(["--workspace", "--lib", "--bins"])),
+        }
+    }
+
+    /// The test target in `tests/`.
+    fn target(self) -> Option<&'static str> {
+        match self {
+            Self::Check | Self::Unit => None,
+            Self::Scenarios => Some("replay"),
+            Self::Cli => Some("cli"),
+            Self::Contract => Some("contract"),
+            Self::Kernel => Some("kernel"),
+            Self::Incident => Some("incident"),
+        }
+    }
+
+    fn needs_root(self) -> bool {
+        matches!(self, Self::Kernel | Self::Incident)
+    }
+}
+
+fn cargo_test(workspace: &Workspace, tools: &Tools) -> Command {
+    let mut cargo = workspace.cargo();
+    cargo.arg("test").env("MTLSNOOP_BIN", workspace.binary());
+    if let Some(envoy) = &tools.envoy {
+        cargo.env("MTLSNOOP_ENVOY", envoy);
+    }
+    cargo
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let value = self.to_possible_value();
+        out.pad(value.as_ref().map_or("", |value| value.get_name()))
+    }
+}
+
+/// All outcomes, a line each.
+struct Table<'a>(&'a [Outcome]);
+
+impl fmt::Display for Table<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for Outcome { stage, result, took } in self.0 {
+            writeln!(out, "{stage:<10} {:<7} {:>7.1} s", verdict(result), took.as_secs_f64())?;
+        }
+        Ok(())
+    }
+}
+
+fn verdict(result: &Result<()>) -> &'static str {
+    if result.is_ok() { "passed" } else { "FAILED" }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use anyhow::anyhow;
+    use clap::ValueEnum as _;
+
+    use super::{Outcome, Stage, Table};
+
+    #[test]
+    fn the_table_has_a_line_for_each_stage_with_its_result_and_time() {
+        let outcomes = [
+            Outcome { stage: Stage::Unit, result: Ok(()), took: Duration::from_millis(1250) },
+            Outcome { stage: Stage::Scenarios, result: Err(anyhow!("no")), took: Duration::from_secs(61) },
+        ];
+        assert_eq!(
+            Table(&outcomes).to_string(),
+            "unit       passed      1.2 s\nscenarios  FAILED     61.0 s\n"
+        );
+    }
+
+    #[test]
+    fn every_stage_has_a_name_and_those_that_load_programs_come_last() {
+        let names: Vec<String> = Stage::value_variants().iter().map(ToString::to_string).collect();
+        assert_eq!(names, ["check", "unit", "scenarios", "cli", "contract", "kernel", "incident"]);
+        assert!(Stage::value_variants().is_sorted_by_key(|stage| stage.needs_root()));
+    }
+}
