@@ -1,0 +1,162 @@
+//! Who is who: addresses, control groups and namespaces to pods, containers and Services. Pure: no I/O, no clock, no serde.
+#![deny(clippy::disallowed_methods)]
+
+pub mod container_id;
+pub mod proxy;
+
+use std::net::{IpAddr, SocketAddr};
+
+use rustc_hash::FxHashMap;
+
+use crate::{
+    event::{
+        Cgroup,
+        cluster::{Cluster, Container, Pod, Service},
+        socket::Owner,
+    },
+    update::Party,
+};
+
+/// What is known of who is who.
+#[derive(Debug, Default)]
+pub struct Identity {
+    cluster: Cluster,
+    pods_by_address: FxHashMap<IpAddr, usize>,
+    pods_by_uid: FxHashMap<Box<str>, usize>,
+    pods_by_name: FxHashMap<(Box<str>, Box<str>), usize>,
+    /// Pod and container, by runtime id.
+    containers: FxHashMap<Box<str>, (usize, usize)>,
+    services: FxHashMap<(Box<str>, Box<str>), usize>,
+    /// Indexes into the cluster's endpoints.
+    endpoints: FxHashMap<IpAddr, Vec<usize>>,
+    cgroup_paths: FxHashMap<u64, Box<str>>,
+    /// Pods by network namespace, learned from sockets whose cgroup tells the pod.
+    pods_by_netns: FxHashMap<u32, usize>,
+}
+
+impl Identity {
+    /// A control group has this path.
+    pub fn add_cgroup(&mut self, cgroup: &Cgroup) {
+        self.cgroup_paths.insert(cgroup.id, cgroup.path.clone());
+    }
+
+    /// Objects of the cluster; replaces what was known.
+    pub fn set_cluster(&mut self, cluster: &Cluster) {
+        let cgroup_paths = std::mem::take(&mut self.cgroup_paths);
+        *self = Self { cluster: cluster.clone(), cgroup_paths, ..Self::default() };
+        for (index, pod) in cluster.pods.iter().enumerate() {
+            self.add_pod(index, pod);
+        }
+        for (index, service) in cluster.services.iter().enumerate() {
+            self.services.insert((service.namespace.clone(), service.name.clone()), index);
+        }
+        for (index, endpoint) in cluster.endpoints.iter().enumerate() {
+            self.endpoints.entry(endpoint.address).or_default().push(index);
+        }
+    }
+
+    fn add_pod(&mut self, index: usize, pod: &Pod) {
+        self.pods_by_uid.insert(pod.uid.clone(), index);
+        self.pods_by_name.insert((pod.namespace.clone(), pod.name.clone()), index);
+        for (place, container) in pod.containers.iter().enumerate() {
+            if !container.id.is_empty() {
+                self.containers.insert(container.id.clone(), (index, place));
+            }
+        }
+        // Pods of the node's network share its addresses, so that an address does not tell them.
+        if !pod.host_network {
+            for address in &pod.addresses {
+                self.pods_by_address.insert(*address, index);
+            }
+        }
+    }
+
+    /// A socket of this owner was seen: learns whose its network namespace is.
+    pub fn observe(&mut self, owner: &Owner) {
+        if self.pods_by_netns.contains_key(&owner.netns) {
+            return;
+        }
+        if let Some(index) = self.pod_index_of_cgroup(owner.cgroup)
+            && !self.cluster.pods[index].host_network
+        {
+            self.pods_by_netns.insert(owner.netns, index);
+        }
+    }
+
+    /// What is known of the end at `address`, whose socket has this owner if it is on this node.
+    pub fn party(&self, address: SocketAddr, owner: Option<&Owner>) -> Party {
+        let mut party = Party::at(address);
+        if let Some(owner) = owner {
+            party.process = (!owner.process.is_empty()).then(|| owner.process.as_str().into());
+            party.pid = (owner.pid != 0).then_some(owner.pid);
+            party.uid = Some(owner.uid);
+            party.container = self.container_of(owner.cgroup);
+        }
+        if let Some(pod) = self.pod_of(address.ip(), owner) {
+            party.pod = Some(pod.name.clone());
+            party.namespace = Some(pod.namespace.clone());
+            party.workload.clone_from(&pod.workload);
+            party.sidecar = Some(proxy::has_proxy(pod));
+        }
+        if let Some(service) = self.service_at(address) {
+            party.service = Some(service.name.clone());
+            party.headless = Some(service.headless);
+            party.namespace.get_or_insert_with(|| service.namespace.clone());
+        }
+        party
+    }
+
+    /// The container of a control group: its name, or the short form of its runtime id outside a known cluster.
+    pub fn container_of(&self, cgroup: u64) -> Option<Box<str>> {
+        const SHORT_ID: usize = 12;
+        let id = container_id::container_id(self.cgroup_paths.get(&cgroup)?)?;
+        let name = self.containers.get(id).and_then(|(pod, place)| {
+            let container: &Container = self.cluster.pods.get(*pod)?.containers.get(*place)?;
+            Some(container.name.clone())
+        });
+        name.or_else(|| id.get(..SHORT_ID).map(Into::into))
+    }
+
+    /// The pod: by the control group of its socket, by its network namespace, and only then by its address.
+    fn pod_of(&self, address: IpAddr, owner: Option<&Owner>) -> Option<&Pod> {
+        let by_owner = owner.and_then(|owner| {
+            self.pod_index_of_cgroup(owner.cgroup).or_else(|| self.pods_by_netns.get(&owner.netns).copied())
+        });
+        let index = by_owner
+            .or_else(|| self.pods_by_address.get(&address).copied())
+            .or_else(|| self.pod_index_of_endpoint(address))?;
+        self.cluster.pods.get(index)
+    }
+
+    fn pod_index_of_cgroup(&self, cgroup: u64) -> Option<usize> {
+        let path = self.cgroup_paths.get(&cgroup)?;
+        let by_container = container_id::container_id(path).and_then(|id| self.containers.get(id)).map(|(pod, _)| *pod);
+        by_container.or_else(|| self.pods_by_uid.get(container_id::pod_uid(path)?.as_str()).copied())
+    }
+
+    fn pod_index_of_endpoint(&self, address: IpAddr) -> Option<usize> {
+        self.endpoints.get(&address)?.iter().find_map(|index| {
+            let endpoint = self.cluster.endpoints.get(*index)?;
+            self.pods_by_name.get(&(endpoint.namespace.clone(), endpoint.pod.clone()?)).copied()
+        })
+    }
+
+    /// The Service that has this address and port among its endpoints; a headless one first.
+    fn service_at(&self, address: SocketAddr) -> Option<&Service> {
+        let mut found: Vec<&Service> = self
+            .endpoints
+            .get(&address.ip())?
+            .iter()
+            .filter_map(|index| self.cluster.endpoints.get(*index))
+            .filter(|endpoint| endpoint.port.is_none_or(|port| port == address.port()))
+            .filter_map(|endpoint| self.service(&endpoint.namespace, &endpoint.service))
+            .collect();
+        found.sort_by_key(|service| (!service.headless, service.name.clone()));
+        found.first().copied()
+    }
+
+    fn service(&self, namespace: &str, name: &str) -> Option<&Service> {
+        let index = self.services.get(&(namespace.into(), name.into()))?;
+        self.cluster.services.get(*index)
+    }
+}

@@ -1,0 +1,125 @@
+//! What is known of listeners: who holds them, and what they answered to anyone so far. Pure, bounded.
+#![deny(clippy::disallowed_methods)]
+
+use std::{
+    collections::VecDeque,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+};
+
+use rustc_hash::FxHashMap;
+
+use crate::{
+    event::{
+        socket::{Listener, Owner},
+        time::Time,
+    },
+    protocol::Protocol,
+};
+
+/// A destination as others reach it: an address and port, and the network namespace where these mean something only
+/// there (loopback, or both ends in one namespace).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Destination {
+    /// Address and port.
+    pub address: SocketAddr,
+    /// The namespace within which this was seen; none for what the network sees.
+    pub within: Option<u32>,
+}
+
+/// An exchange that shows what a listener speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exchange {
+    /// When the answer was seen.
+    pub time: Time,
+    /// Who was answered.
+    pub client: SocketAddr,
+    /// What was spoken, as far as bytes tell.
+    pub protocol: Option<Protocol>,
+}
+
+/// What a destination showed so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Knowledge {
+    /// Last plaintext that it answered to a plaintext client.
+    pub plaintext: Option<Exchange>,
+    /// Last hello that it answered with TLS.
+    pub tls: Option<Exchange>,
+}
+
+/// What is known of listeners.
+#[derive(Debug)]
+pub struct Listeners {
+    owners: FxHashMap<(u32, SocketAddr), Owner>,
+    knowledge: FxHashMap<Destination, Knowledge>,
+    /// Destinations in the order of their coming.
+    order: VecDeque<Destination>,
+    limit: usize,
+}
+
+impl Listeners {
+    /// Knowledge of at most `limit` destinations; the oldest goes first.
+    pub fn new(limit: usize) -> Self {
+        Self { owners: FxHashMap::default(), knowledge: FxHashMap::default(), order: VecDeque::new(), limit: limit.max(1) }
+    }
+
+    /// A socket listens.
+    pub fn began(&mut self, listener: &Listener) {
+        self.owners.insert((listener.owner.netns, listener.local), listener.owner.clone());
+    }
+
+    /// A socket listens no more; what the address showed may be told by another process soon, so it is forgotten.
+    pub fn ended(&mut self, listener: &Listener) {
+        self.owners.remove(&(listener.owner.netns, listener.local));
+        self.knowledge.retain(|destination, _| !covers(listener.local, destination.address));
+        self.order.retain(|destination| self.knowledge.contains_key(destination));
+    }
+
+    /// Who holds the listener that accepts at `local`: exact address first, then the wildcards.
+    pub fn owner_at(&self, netns: u32, local: SocketAddr) -> Option<&Owner> {
+        let any = |address: IpAddr| SocketAddr::new(address, local.port());
+        let any_v4 = local.is_ipv4().then(|| any(Ipv4Addr::UNSPECIFIED.into()));
+        [Some(local), any_v4, Some(any(Ipv6Addr::UNSPECIFIED.into()))]
+            .into_iter()
+            .flatten()
+            .find_map(|address| self.owners.get(&(netns, address)))
+    }
+
+    /// A destination answered a plaintext client in plaintext.
+    pub fn answered_plaintext(&mut self, destination: Destination, exchange: Exchange) {
+        if let Some(known) = self.entry(destination) {
+            let protocol = exchange.protocol.or(known.plaintext.and_then(|earlier| earlier.protocol));
+            known.plaintext = Some(Exchange { protocol, ..exchange });
+        }
+    }
+
+    /// A destination answered a hello with TLS.
+    pub fn answered_tls(&mut self, destination: Destination, exchange: Exchange) {
+        if let Some(known) = self.entry(destination) {
+            known.tls = Some(exchange);
+        }
+    }
+
+    /// What a destination showed.
+    pub fn knowledge_of(&self, destination: Destination) -> Knowledge {
+        self.knowledge.get(&destination).copied().unwrap_or_default()
+    }
+
+    fn entry(&mut self, destination: Destination) -> Option<&mut Knowledge> {
+        if !self.knowledge.contains_key(&destination) {
+            if self.knowledge.len() >= self.limit
+                && let Some(oldest) = self.order.pop_front()
+            {
+                self.knowledge.remove(&oldest);
+            }
+            self.order.push_back(destination);
+            self.knowledge.insert(destination, Knowledge::default());
+        }
+        self.knowledge.get_mut(&destination)
+    }
+}
+
+/// A listener at `local` accepts what is sent to `address`.
+fn covers(local: SocketAddr, address: SocketAddr) -> bool {
+    let is_any = local.ip().is_unspecified() && (local.is_ipv6() || address.is_ipv4());
+    local.port() == address.port() && (is_any || local.ip() == address.ip())
+}
