@@ -1,6 +1,16 @@
 //! mtlsnoop as a library, in reading order: vocabulary, reading of bytes, pure core, sources, sinks.
 
 pub mod event;
+pub mod update;
+
 pub mod protocol;
 pub mod tls;
-pub mod update;
+
+pub mod flow;
+pub mod attempt;
+pub mod listener;
+pub mod identity;
+pub mod verdict;
+pub mod engine;
+
+pub mod source;

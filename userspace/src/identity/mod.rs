@@ -130,7 +130,8 @@ impl Identity {
 
     fn pod_index_of_cgroup(&self, cgroup: u64) -> Option<usize> {
         let path = self.cgroup_paths.get(&cgroup)?;
-        let by_container = container_id::container_id(path).and_then(|id| self.containers.get(id)).map(|(pod, _)| *pod);
+        let by_container =
+            container_id::container_id(path).and_then(|id| self.containers.get(id)).map(|(pod, _)| *pod);
         by_container.or_else(|| self.pods_by_uid.get(container_id::pod_uid(path)?.as_str()).copied())
     }
 

@@ -19,6 +19,7 @@ use aya::{
 };
 use aya_log::EbpfLogger;
 use mtlsnoop_ebpf::counter;
+use rustc_hash::FxHashSet;
 
 use crate::{
     event::{
@@ -61,6 +62,8 @@ pub struct Kernel {
     coverage: Vec<Hook>,
     clock: Clock,
     cgroups: CgroupNames,
+    /// Cgroups whose path was given.
+    named: FxHashSet<u64>,
     own: OwnSockets,
     undecodable: u64,
     counted: Counters,
@@ -88,6 +91,7 @@ impl Kernel {
             coverage,
             clock,
             cgroups: CgroupNames::new(cgroup_mount),
+            named: FxHashSet::default(),
             own: OwnSockets::default(),
             undecodable: 0,
             counted: Counters::default(),
@@ -109,10 +113,11 @@ impl Kernel {
         if let Some(logger) = &mut self.logger {
             logger.flush();
         }
+        let now = self.clock.now();
         for event in std::mem::take(&mut self.waiting) {
+            name_cgroup(&mut self.cgroups, &mut self.named, &event, now, sink);
             sink(event);
         }
-        let now = self.clock.now();
         self.count(now, sink);
         while let Some(item) = self.ring.next() {
             match decode::decode(&item, &self.clock) {
@@ -120,9 +125,7 @@ impl Kernel {
                     if self.own.is_own(&decoded) {
                         continue;
                     }
-                    if let Some(cgroup) = new_cgroup(&mut self.cgroups, &decoded.event, now) {
-                        sink(Event::Cgroup(cgroup));
-                    }
+                    name_cgroup(&mut self.cgroups, &mut self.named, &decoded.event, now, sink);
                     sink(decoded.event);
                 }
                 Err(_) => self.undecodable += 1,
@@ -158,12 +161,19 @@ impl Kernel {
     }
 }
 
-/// The cgroup of an event's socket, when its name was not given yet.
-fn new_cgroup(names: &mut CgroupNames, event: &Event, now: Time) -> Option<Cgroup> {
+/// Gives the path of a socket's cgroup before the event that first mentions it.
+fn name_cgroup(names: &mut CgroupNames, named: &mut FxHashSet<u64>, event: &Event, now: Time, sink: &mut dyn FnMut(Event)) {
     let id = match event {
         Event::Opened(opened) | Event::Accepted(opened) => opened.owner.cgroup,
         Event::Listening(listener) => listener.owner.cgroup,
-        _ => return None,
+        _ => return,
     };
-    names.first_sight(id, now)
+    if id == 0 || named.contains(&id) {
+        return;
+    }
+    // One that is not found is asked for again with the next socket: its directory may have been made just now.
+    if let Some(path) = names.path(id, now) {
+        named.insert(id);
+        sink(Event::Cgroup(Cgroup { time: now, id, path: path.into() }));
+    }
 }

@@ -6,7 +6,7 @@ use btf_rs::{Btf, BtfType as _, Member, Type};
 use mtlsnoop_ebpf::config::{ABSENT, Offsets};
 
 /// The running kernel's type information.
-pub const KERNEL_BTF: &str = "/sys/kernel/btf/vmlinux";
+pub(super) const KERNEL_BTF: &str = "/sys/kernel/btf/vmlinux";
 
 /// Fields without which programs still work, each skipping what it is for.
 const OPTIONAL: [&str; 3] = ["cgroup", "cgroup_node", "node_id"];
@@ -39,7 +39,7 @@ pub enum OffsetError {
 }
 
 /// Looks up every field of [`Offsets`] in the BTF at `path`.
-pub fn look_up(path: &Path) -> Result<Offsets, OffsetError> {
+pub(super) fn look_up(path: &Path) -> Result<Offsets, OffsetError> {
     let btf = Btf::from_file(path).map_err(|source| OffsetError::Unreadable {
         path: path.display().to_string().into_boxed_str(),
         source,

@@ -1,0 +1,291 @@
+//! The core as a whole: events in, updates out. It cannot fail, does no I/O and reads no clock. Pure.
+#![deny(clippy::disallowed_methods)]
+
+mod describe;
+mod incident;
+
+use crate::{
+    attempt::Joins,
+    event::{
+        Event,
+        loss::{Counters, Loss},
+        socket::{Ended, Established, FirstBytes, Opened, Owner, Reset, SocketId},
+        time::Time,
+    },
+    flow::{Flow, answer, end, hello::Reading, table::FlowTable},
+    engine::incident::{ClientKey, Incidents, Success},
+    identity::Identity,
+    listener::{Destination, Exchange, Listeners},
+    update::{Behaviour, Outcome, Party, Role, Summary, Update},
+    verdict::{self, Acceptor, Case},
+};
+
+/// Bounds, and what is wanted.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Most flows that are kept at a time; the oldest goes first, and is counted.
+    pub max_flows: usize,
+    /// Most destinations of which is remembered what they speak.
+    pub max_destinations: usize,
+    /// Most findings that are kept at a time.
+    pub max_findings: usize,
+    /// Whether healthy connections are wanted too.
+    pub connections: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { max_flows: 262_144, max_destinations: 65_536, max_findings: 4096, connections: false }
+    }
+}
+
+/// The core.
+#[derive(Debug)]
+pub struct Engine {
+    settings: Settings,
+    flows: FlowTable,
+    joins: Joins,
+    listeners: Listeners,
+    identity: Identity,
+    incidents: Incidents,
+    counted: Counters,
+    now: Time,
+    reported: u64,
+    began_before: u64,
+    incomplete_hellos: u64,
+}
+
+impl Engine {
+    /// Knows nothing yet.
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            settings,
+            flows: FlowTable::new(settings.max_flows),
+            joins: Joins::default(),
+            listeners: Listeners::new(settings.max_destinations),
+            identity: Identity::default(),
+            incidents: Incidents::new(settings.max_findings),
+            counted: Counters::default(),
+            now: Time::default(),
+            reported: 0,
+            began_before: 0,
+            incomplete_hellos: 0,
+        }
+    }
+
+    /// Takes in one event, and appends what there is to say.
+    pub fn apply(&mut self, event: &Event, updates: &mut Vec<Update>) {
+        self.now = self.now.max(event.time());
+        match event {
+            Event::Began(_) | Event::Tick(_) => {}
+            Event::Opened(opened) => self.opened(opened),
+            Event::Established(established) => self.established(established),
+            Event::Accepted(opened) => self.accepted(opened),
+            Event::Hello(segment) => {
+                if let Some(flow) = self.flows.get_mut(segment.socket) {
+                    flow.add_hello(segment);
+                }
+            }
+            Event::FirstBytes(bytes) => self.first_bytes(bytes, updates),
+            Event::Reset(reset) => self.reset(reset),
+            Event::Ended(ended) => self.ended(ended, updates),
+            Event::Listening(listener) => {
+                self.identity.observe(&listener.owner);
+                self.listeners.began(listener);
+            }
+            Event::ListenerClosed(listener) => self.listeners.ended(listener),
+            Event::Cgroup(cgroup) => self.identity.add_cgroup(cgroup),
+            Event::Cluster(seen) => self.identity.set_cluster(&seen.cluster),
+            Event::Counted(counters) => self.counted.clone_from(counters),
+        }
+    }
+
+    /// The source has ended: says what is still to be said.
+    pub fn finish(&mut self, updates: &mut Vec<Update>) {
+        self.incidents.finish(self.now, updates);
+    }
+
+    /// The accounting so far.
+    pub fn summary(&self) -> Summary {
+        let mut lost = self.counted.lost.clone();
+        for (loss, count) in [(Loss::EvictedFlow, self.flows.evicted()), (Loss::IncompleteHello, self.incomplete_hellos)] {
+            if count > 0 {
+                lost.push((loss, count));
+            }
+        }
+        Summary {
+            time: self.now,
+            seen: self.counted.seen,
+            reported: self.reported,
+            own: self.counted.own,
+            open: self.flows.len() as u64,
+            began_before: self.began_before,
+            findings: self.incidents.said(),
+            resolved: self.incidents.resolved(),
+            lost,
+        }
+    }
+
+    fn losses(&self) -> u64 {
+        self.counted.lost.iter().map(|(_, count)| count).sum()
+    }
+
+    fn opened(&mut self, opened: &Opened) {
+        self.identity.observe(&opened.owner);
+        let flow = Flow::begin(Role::Connector, opened, self.losses());
+        self.joins.add_upstream(&flow);
+        self.insert(flow);
+    }
+
+    fn established(&mut self, established: &Established) {
+        if let Some(flow) = self.flows.get_mut(established.socket) {
+            flow.local = established.local;
+            flow.established = Some(established.time);
+            self.joins.add_connecting(flow);
+        }
+    }
+
+    /// The accepting end: learns its process from its listener, and finds its connecting end.
+    fn accepted(&mut self, opened: &Opened) {
+        self.identity.observe(&opened.owner);
+        let mut flow = Flow::begin(Role::Acceptor, opened, self.losses());
+        if let Some(listener) = self.listeners.owner_at(flow.owner.netns, flow.local) {
+            flow.owner = Owner { cgroup: flow.owner.cgroup, netns: flow.owner.netns, ..listener.clone() };
+        }
+        if let Some(connecting) = self.joins.connecting_of(&flow)
+            && let Some(client) = self.flows.get_mut(connecting)
+        {
+            client.peer = Some(peer(&flow));
+            flow.peer = Some(peer(client));
+            if client.is_intercepted() {
+                self.joins.add_intercepted(&flow, client);
+            }
+        }
+        self.insert(flow);
+    }
+
+    fn insert(&mut self, flow: Flow) {
+        if let Some(evicted) = self.flows.insert(flow) {
+            self.joins.remove(&evicted);
+        }
+    }
+
+    fn reset(&mut self, reset: &Reset) {
+        if let Some(flow) = reset.socket.and_then(|socket| self.flows.get_mut(socket)) {
+            flow.reset.get_or_insert((reset.direction, reset.reason));
+        }
+    }
+
+    fn first_bytes(&mut self, bytes: &FirstBytes, updates: &mut Vec<Update>) {
+        let is_answer = self.flows.get_mut(bytes.socket).is_some_and(|flow| flow.add_first_bytes(bytes));
+        if is_answer {
+            self.answered(bytes.socket, updates);
+        }
+    }
+
+    /// A listener said its first bytes: that tells what it speaks, and that a client reaches it.
+    fn answered(&mut self, socket: SocketId, updates: &mut Vec<Update>) {
+        let Some(flow) = self.flows.get(socket) else { return };
+        let Some(answer) = flow.answer.as_ref().filter(|_| !flow.is_intercepted()) else { return };
+        let within = flow.is_local().then_some(flow.owner.netns);
+        let destination = Destination { address: flow.server(), within };
+        let had_hello = !matches!(flow.hello, Reading::None);
+        let guessed = answer.guess().map(|guess| guess.protocol);
+        let protocol = guessed.or_else(|| flow.client_class.and_then(answer::client_protocol));
+        let exchange = Exchange { time: answer.time, client: flow.client(), protocol };
+        if answer.is_tls() {
+            if had_hello {
+                self.listeners.answered_tls(destination, exchange);
+            }
+        } else {
+            self.listeners.answered_plaintext(destination, exchange);
+        }
+        let spoke_alike = if had_hello { answer.behaviour() == Behaviour::Tls } else { flow.client_class.is_some() && !answer.is_tls() };
+        let is_told_by_client = flow.role == Role::Acceptor && flow.peer.is_some();
+        if spoke_alike && !is_told_by_client && !self.incidents.is_empty() {
+            let (client, _) = self.parties(flow);
+            let owner = (flow.role == Role::Connector).then_some(&flow.owner);
+            let success = Success { client: &client, owner, server: flow.server(), exchange, was_tls: had_hello };
+            self.incidents.succeeded(&success, updates);
+        }
+    }
+
+    fn ended(&mut self, ended: &Ended, updates: &mut Vec<Update>) {
+        let losses = self.losses();
+        let known = self.flows.remove(ended.socket);
+        let mut flow = known.unwrap_or_else(|| Flow::older(ended, losses));
+        if flow.local.port() == 0 {
+            flow.local = ended.local;
+        }
+        if flow.began_before {
+            self.began_before += 1;
+        } else {
+            self.reported += 1;
+        }
+        self.incomplete_hellos += u64::from(flow.hello.is_partial());
+        let outcome = end::outcome(&flow, ended);
+        let behaviour = if flow.began_before { None } else { end::behaviour(&flow, ended, &outcome) };
+        let is_incomplete = losses > flow.losses_at_opening;
+        if let Some(behaviour) = behaviour {
+            self.judge(&flow, behaviour, &outcome, is_incomplete, updates);
+        }
+        if self.settings.connections {
+            let (client, server) = self.parties(&flow);
+            let connection = describe::connection(&flow, client, server, behaviour, outcome, ended.time, is_incomplete);
+            updates.push(Update::Connection(Box::new(connection)));
+        }
+        self.joins.remove(&flow);
+    }
+
+    /// Judges an attempt from its client's end; from the accepting end only if that is all this node sees.
+    fn judge(&mut self, flow: &Flow, behaviour: Behaviour, outcome: &Outcome, incomplete: bool, updates: &mut Vec<Update>) {
+        let is_seen_by_client = flow.role == Role::Acceptor && flow.peer.is_some();
+        let Some(hello) = flow.client_hello().filter(|_| !is_seen_by_client && !flow.is_intercepted()) else { return };
+        let Some(mesh) = &hello.mesh else { return };
+        let (client, server) = self.parties(flow);
+        let within = flow.is_local().then_some(flow.owner.netns);
+        let case = Case {
+            time: self.now,
+            client: &client,
+            server: &server,
+            hello,
+            mesh,
+            answer: flow.answer.as_ref(),
+            behaviour,
+            outcome: Some(outcome),
+            acceptor: acceptor(flow),
+            knowledge: self.listeners.knowledge_of(Destination { address: flow.server(), within }),
+        };
+        let Some(judgement) = verdict::judge(&case) else { return };
+        let victim = self.joins.leg_of(flow.socket).map(|leg| describe::victim(leg, &self.identity));
+        let finding = describe::finding(&case, judgement, victim, incomplete);
+        let owner = (flow.role == Role::Connector).then_some(&flow.owner);
+        self.incidents.failed(ClientKey::of(&client, owner), owner, finding, updates);
+    }
+
+    /// The connecting and the listener's end, with all that is known of both.
+    fn parties(&self, flow: &Flow) -> (Party, Party) {
+        let peer = flow.peer.as_ref().map(|peer| &peer.owner);
+        let (client_owner, server_owner) = match flow.role {
+            Role::Acceptor => (peer, Some(&flow.owner)),
+            Role::Connector | Role::Unknown => (Some(&flow.owner), peer),
+        };
+        (self.identity.party(flow.client(), client_owner), self.identity.party(flow.server(), server_owner))
+    }
+}
+
+fn peer(flow: &Flow) -> crate::flow::Peer {
+    crate::flow::Peer { socket: flow.socket, local: flow.local, owner: flow.owner.clone() }
+}
+
+/// Who accepted, as far as this node sees it.
+fn acceptor(flow: &Flow) -> Option<Acceptor<'_>> {
+    match flow.role {
+        Role::Acceptor => Some(Acceptor { owner: &flow.owner, port: flow.local.port() }),
+        Role::Connector => {
+            let peer = flow.peer.as_ref()?;
+            Some(Acceptor { owner: &peer.owner, port: peer.local.port() })
+        }
+        Role::Unknown => None,
+    }
+}

@@ -1,0 +1,6 @@
+//! Where events come from. Sources know events, and never verdicts or sinks.
+
+pub mod cgroup;
+pub mod cluster_file;
+pub mod listeners;
+pub mod kernel;
