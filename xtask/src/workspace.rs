@@ -27,9 +27,11 @@ impl Workspace {
     /// Asks cargo, because the target folder can be set by the environment and by configuration files.
     pub(crate) fn find() -> Result<Self> {
         let mut command = Command::new(cargo());
-        command
-            .args(["metadata", "--no-deps", "--format-version", "1"])
-            .current_dir(env!("CARGO_MANIFEST_DIR"));
+        command.args(["metadata", "--no-deps", "--format-version", "1"]);
+        // Set by `cargo run`; not the value at compile time, because checkouts can share a target folder.
+        if let Some(package) = std::env::var_os("CARGO_MANIFEST_DIR") {
+            command.current_dir(package);
+        }
         let metadata: Metadata = serde_json::from_str(&process::read(&mut command)?)
             .context("cargo metadata printed something unexpected")?;
         Ok(Self { root: metadata.workspace_root, target: metadata.target_directory })

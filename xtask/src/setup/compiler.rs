@@ -5,6 +5,7 @@ use std::{
     process::Command,
 };
 
+use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 
 use super::program::{Lacking, needs};
@@ -13,22 +14,16 @@ use crate::{build::BPF_TARGET, process, workspace};
 /// Names a rustup toolchain, or a folder with `bin/rustc`, to use and no other.
 const WISH: &str = "MTLSNOOP_BPF_TOOLCHAIN";
 
-/// Debian's compiler and a `core` for BPF that it made itself (12 has them in its security updates), with clippy.
-pub(crate) const DEBIAN: [Lacking; 3] = [
-    needs(
-        "rustc-web",
-        "a Rust compiler with `core` for BPF; without root or Debian: rustup toolchain install nightly --profile \
-         minimal --component rust-src,clippy",
-    ),
-    needs(
-        "libstd-rust-web-dev-bpf",
-        "the ready-made `core` for BPF of that compiler; the nightly above has its own",
-    ),
-    DEBIAN_CLIPPY,
-];
+/// Debian's compiler and a `core` for BPF that it made itself (12 has them in its security updates).
+pub(crate) const DEBIAN: Lacking = needs(
+    &["rustc-web", "libstd-rust-web-dev-bpf"],
+    "a Rust compiler with `core` for BPF; without Debian or root: rustup toolchain install nightly --profile minimal \
+     --component rust-src,clippy",
+);
 
 /// Clippy for that compiler.
-const DEBIAN_CLIPPY: Lacking = needs("rust-web-clippy", "clippy for that compiler");
+pub(crate) const DEBIAN_CLIPPY: Lacking =
+    needs(&["rust-web-clippy"], "clippy for the compiler of the eBPF programs");
 
 /// The LLVM of Debian's rustc-web 1.96; only for the advice to those who do not have it yet.
 pub(crate) const DEBIAN_LLVM_MAJOR: u32 = 22;
@@ -80,15 +75,26 @@ impl Compiler {
         Some(self.rustc.with_file_name("clippy-driver")).filter(|file| file.is_file())
     }
 
-    /// The Debian package with it, if this is Debian's compiler.
-    pub(crate) fn debian_clippy(&self) -> Option<Lacking> {
-        (self.rustc == Path::new("/usr/bin/rustc")).then_some(DEBIAN_CLIPPY)
+    /// Whether this is Debian's compiler without Debian's clippy.
+    pub(crate) fn lacks_debian_clippy(&self) -> bool {
+        self.rustc == Path::new("/usr/bin/rustc") && self.clippy().is_none()
     }
 }
 
 /// The user's wish, if there is one.
 pub(crate) fn wish() -> Option<String> {
     std::env::var(WISH).ok().filter(|wish| !wish.is_empty())
+}
+
+/// Stops at a wish that cannot be fulfilled: installing another compiler would not help.
+pub(crate) fn honour_wish() -> Result<()> {
+    if wish().is_some() {
+        let candidates = candidates();
+        if !candidates.iter().any(|candidate| candidate.usable().is_some()) {
+            bail!("{}", advice(&candidates));
+        }
+    }
+    Ok(())
 }
 
 /// Every compiler worth a look, best first: the distribution's changes least, then nightly, then the default one.

@@ -30,7 +30,7 @@ pub(crate) fn install(workspace: &Workspace, lacking: &[Lacking]) -> Result<()> 
     if lacking.is_empty() {
         return Ok(());
     }
-    let packages: Vec<&str> = lacking.iter().map(|lacking| lacking.package).collect();
+    let packages = packages(lacking);
     if workspace::in_path("apt-get").is_none() {
         bail!("{}", advice_without_apt(lacking));
     }
@@ -43,8 +43,11 @@ pub(crate) fn install(workspace: &Workspace, lacking: &[Lacking]) -> Result<()> 
     }
     let unknown = unknown(&packages);
     if !unknown.is_empty() {
-        let unknown: Vec<Lacking> =
-            lacking.iter().filter(|lacking| unknown.contains(&lacking.package)).copied().collect();
+        let unknown: Vec<Lacking> = lacking
+            .iter()
+            .filter(|lacking| lacking.packages.iter().any(|package| unknown.contains(package)))
+            .copied()
+            .collect();
         bail!("{}", advice_for_unknown(&unknown));
     }
     step(&format!("installing {}", packages.join(" ")), || {
@@ -116,13 +119,16 @@ fn unknown<'a>(packages: &[&'a str]) -> Vec<&'a str> {
     packages.iter().filter(is_unknown).copied().collect()
 }
 
+fn packages(lacking: &[Lacking]) -> Vec<&'static str> {
+    lacking.iter().flat_map(|lacking| lacking.packages).copied().collect()
+}
+
 fn advice_without_root(lacking: &[Lacking]) -> String {
-    let packages: Vec<&str> = lacking.iter().map(|lacking| lacking.package).collect();
     format!(
         "missing, and installing it needs root:\n{}\nRun this as root, then try again:\n  apt-get update && apt-get \
          install --no-install-recommends {}",
         listed(lacking),
-        packages.join(" ")
+        packages(lacking).join(" ")
     )
 }
 
@@ -142,8 +148,10 @@ fn advice_for_unknown(lacking: &[Lacking]) -> String {
 }
 
 fn listed(lacking: &[Lacking]) -> String {
-    let lines: Vec<String> =
-        lacking.iter().map(|lacking| format!("  - {} (Debian: {})", lacking.what, lacking.package)).collect();
+    let lines: Vec<String> = lacking
+        .iter()
+        .map(|lacking| format!("  - {} (Debian: {})", lacking.what, lacking.packages.join(" ")))
+        .collect();
     lines.join("\n")
 }
 
@@ -188,7 +196,7 @@ mod tests {
 
     #[test]
     fn the_advice_names_each_thing_and_the_exact_command() {
-        let lacking = [needs("iproute2", "ip, from iproute2"), needs("nginx-light", "nginx")];
+        let lacking = [needs(&["iproute2"], "ip, from iproute2"), needs(&["nginx-light"], "nginx")];
         let text = advice_without_root(&lacking);
         assert!(text.contains("  - nginx (Debian: nginx-light)"), "{text}");
         assert!(

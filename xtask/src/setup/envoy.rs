@@ -64,7 +64,7 @@ pub(crate) fn fetch(workspace: &Workspace) -> Result<PathBuf> {
                 .current_dir(&folder),
             &log,
         )?;
-        unpack(&folder, &envoy, &log)
+        unpack(&folder, &envoy, &workspace.setup_state().join("envoy-unpack.log"))
     })?;
     if minor_of(&envoy).is_none() {
         bail!("{} does not run on this machine; name another in {WISH}", envoy.display());

