@@ -1,0 +1,113 @@
+//! Clients in a container: redis-cli, given bytes, TLS without a mesh; it must not know what they connect to.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use data_encoding::HEXLOWER;
+use serde_json::Value;
+
+use crate::container::Container;
+use crate::process::{Output, Process};
+use crate::{program, wait};
+
+/// User of the app in a client pod.
+pub const APP_UID: u32 = 1000;
+
+/// Starts redis-cli with a command.
+pub fn redis_cli(container: &Container, server: SocketAddr, command: &[&str]) -> Result<Process> {
+    container
+        .command(program::system("redis-cli")?)
+        .as_id(APP_UID)
+        .args(["-h", &server.ip().to_string(), "-p", &server.port().to_string()])
+        .args(command)
+        .start()
+}
+
+/// Runs redis-cli with a command until it has ended.
+pub fn redis(container: &Container, server: SocketAddr, command: &[&str]) -> Result<Output> {
+    redis_cli(container, server, command)?.wait(wait::LONG)
+}
+
+/// Starts a TLS client that is no mesh: `openssl s_client`, with what the arguments add.
+pub fn openssl(container: &Container, server: SocketAddr, arguments: &[&str]) -> Result<Process> {
+    container
+        .command(program::system("openssl")?)
+        .as_id(APP_UID)
+        .args(["s_client", "-brief", "-connect", &server.to_string()])
+        .args(arguments)
+        .start()
+}
+
+/// Bytes to send, and how.
+#[derive(Debug, Clone)]
+pub struct Sending {
+    pieces: Vec<Vec<u8>>,
+    acked: bool,
+    wait: Duration,
+    uid: u32,
+}
+
+/// How a connection went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// `eof`, `reset`, `open` (nothing more came in time), `refused`, `unreachable`, `timeout` or `other`.
+    pub ended: String,
+    /// What came, as hexadecimal digits.
+    pub received_hex: String,
+    /// The client's port, if it was connected.
+    pub port: Option<u16>,
+}
+
+impl Sending {
+    /// Sends each piece with a write of its own.
+    pub fn pieces(pieces: &[&[u8]]) -> Self {
+        let pieces = pieces.iter().map(|piece| piece.to_vec()).collect();
+        Self { pieces, acked: false, wait: Duration::from_secs(1), uid: APP_UID }
+    }
+
+    /// Sends a piece only after the one before has been acknowledged, so that no two share a segment.
+    #[must_use]
+    pub fn each_acknowledged(self) -> Self {
+        Self { acked: true, ..self }
+    }
+
+    /// How long to wait for an answer before giving up.
+    #[must_use]
+    pub fn waiting(self, wait: Duration) -> Self {
+        Self { wait, ..self }
+    }
+
+    /// Connects as this user, such as the sidecar's, whose connections are not redirected.
+    #[must_use]
+    pub fn as_id(self, uid: u32) -> Self {
+        Self { uid, ..self }
+    }
+
+    /// Starts to send.
+    pub fn start(&self, container: &Container, server: SocketAddr) -> Result<Process> {
+        let helper = program::for_everyone(&program::helper("lab-sender")?, container.folder())?;
+        let pace = if self.acked { "acked" } else { "at-once" };
+        container
+            .command(helper)
+            .as_id(self.uid)
+            .args([&server.to_string(), pace, &self.wait.as_millis().to_string()])
+            .args(self.pieces.iter().map(|piece| HEXLOWER.encode(piece)))
+            .start()
+    }
+
+    /// Sends, and waits for the end.
+    pub fn run(&self, container: &Container, server: SocketAddr) -> Result<Reply> {
+        reply(&self.start(container, server)?.wait(wait::LONG)?)
+    }
+}
+
+/// Reads what the helper has printed.
+pub fn reply(output: &Output) -> Result<Reply> {
+    ensure!(output.status.success(), "lab-sender failed ({}): {}", output.status, output.stderr);
+    let value: Value = serde_json::from_str(&output.stdout).context("lab-sender printed no JSON")?;
+    let text =
+        |key: &str| value[key].as_str().map(String::from).with_context(|| format!("no {key} in {value}"));
+    let port = value["port"].as_u64().and_then(|port| port.try_into().ok());
+    Ok(Reply { ended: text("ended")?, received_hex: text("received")?, port })
+}

@@ -1,0 +1,109 @@
+//! Envoy's bootstrap: the parts of Istio's that a TCP service needs; it must not know about TLS.
+
+use serde_json::{Value, json};
+
+use super::inbound::Inbound;
+use super::outbound::Outbound;
+use super::{Files, inbound};
+use crate::interception::OUTBOUND_PORT;
+
+/// Istio's default text format from 1.3 to 1.7: `pilot/pkg/networking/core/v1alpha3/listener.go`,
+/// `EnvoyTextLogFormat`.
+const ACCESS_LOG_FORMAT: &str = "[%START_TIME%] \"%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL%\" \
+    %RESPONSE_CODE% %RESPONSE_FLAGS% \"%DYNAMIC_METADATA(istio.mixer:status)%\" \
+    \"%UPSTREAM_TRANSPORT_FAILURE_REASON%\" %BYTES_RECEIVED% %BYTES_SENT% %DURATION% \
+    %RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)% \"%REQ(X-FORWARDED-FOR)%\" \"%REQ(USER-AGENT)%\" \
+    \"%REQ(X-REQUEST-ID)%\" \"%REQ(:AUTHORITY)%\" \"%UPSTREAM_HOST%\" %UPSTREAM_CLUSTER% \
+    %UPSTREAM_LOCAL_ADDRESS% %DOWNSTREAM_LOCAL_ADDRESS% %DOWNSTREAM_REMOTE_ADDRESS% \
+    %REQUESTED_SERVER_NAME% %ROUTE_NAME%\n";
+
+/// Where Envoy sends what no service claims (Istio: `PassthroughCluster`).
+const PASSTHROUGH: &str = "PassthroughCluster";
+
+pub(super) fn bootstrap(pod: &str, files: &Files, outbound: &[Outbound], inbound: Option<&Inbound>) -> Value {
+    let mut listeners = vec![outbound_listener(files, outbound)];
+    let mut clusters = vec![original_destination(PASSTHROUGH)];
+    if let Some(inbound) = inbound {
+        listeners.push(inbound.listener(files));
+        clusters.push(inbound::cluster());
+    }
+    json!({
+        "node": { "id": format!("sidecar~{pod}.default~default.svc.cluster.local"), "cluster": pod },
+        "admin": { "address": { "pipe": { "path": files.admin, "mode": 0o600 } } },
+        "dynamic_resources": {
+            "cds_config": {
+                "path_config_source": { "path": files.clusters },
+                "resource_api_version": "V3"
+            }
+        },
+        "static_resources": { "listeners": listeners, "clusters": clusters }
+    })
+}
+
+/// A cluster that connects to wherever the app wanted to go.
+pub(super) fn original_destination(name: &str) -> Value {
+    json!({
+        "name": name,
+        "type": "ORIGINAL_DST",
+        "connect_timeout": "1s",
+        "lb_policy": "CLUSTER_PROVIDED"
+    })
+}
+
+/// The filter that copies bytes both ways and writes the access log.
+pub(super) fn tcp_proxy(cluster: &str, files: &Files) -> Value {
+    json!({
+        "name": "envoy.filters.network.tcp_proxy",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy",
+            "stat_prefix": cluster,
+            "cluster": cluster,
+            "access_log": [{
+                "name": "envoy.access_loggers.file",
+                "typed_config": {
+                    "@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog",
+                    "path": files.access_log,
+                    "log_format": { "text_format_source": { "inline_string": ACCESS_LOG_FORMAT } }
+                }
+            }]
+        }
+    })
+}
+
+/// Tells a listener where the app wanted to go before the redirection.
+pub(super) fn original_dst_filter() -> Value {
+    json!({
+        "name": "envoy.filters.listener.original_dst",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.listener.original_dst.v3.OriginalDst"
+        }
+    })
+}
+
+/// Listens on IPv4 and on IPv6, with a socket for each as Istio does for dual stack.
+pub(super) fn addresses(port: u16) -> (Value, Value) {
+    let socket = |address: &str| json!({ "socket_address": { "address": address, "port_value": port } });
+    (socket("0.0.0.0"), json!([{ "address": socket("::") }]))
+}
+
+fn outbound_listener(files: &Files, outbound: &[Outbound]) -> Value {
+    let chains: Vec<Value> = outbound
+        .iter()
+        .map(|service| {
+            json!({
+                "filter_chain_match": { "destination_port": service.port() },
+                "filters": [tcp_proxy(&service.cluster_name(), files)]
+            })
+        })
+        .collect();
+    let (address, additional_addresses) = addresses(OUTBOUND_PORT);
+    json!({
+        "name": "virtualOutbound",
+        "traffic_direction": "OUTBOUND",
+        "address": address,
+        "additional_addresses": additional_addresses,
+        "listener_filters": [original_dst_filter()],
+        "filter_chains": chains,
+        "default_filter_chain": { "filters": [tcp_proxy(PASSTHROUGH, files)] }
+    })
+}

@@ -1,0 +1,219 @@
+//! What `kubectl get pods,services,endpointslices -A -o json` prints for a cluster of the lab; it must not know
+//! who reads it.
+
+use std::net::IpAddr;
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use serde_json::{Map, Value, json};
+
+use crate::container::Container;
+use crate::pod::{Pod, SIDECAR, Workload};
+
+const NODE: &str = "node-1";
+const CREATED: &str = "2020-09-12T13:30:00Z";
+
+/// A headless Service.
+#[derive(Debug, Clone)]
+pub struct HeadlessService<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Its port, which is the pods' too.
+    pub port: u16,
+    /// The pods that it selects by their label `app`.
+    pub pods: &'a [&'a Pod],
+}
+
+/// Writes pods and Services to a file.
+pub fn write(path: &Path, pods: &[&Pod], services: &[HeadlessService<'_>]) -> Result<()> {
+    std::fs::write(path, serde_json::to_vec_pretty(&list(pods, services))?)
+        .with_context(|| format!("could not write {}", path.display()))
+}
+
+/// The list as JSON.
+pub fn list(pods: &[&Pod], services: &[HeadlessService<'_>]) -> Value {
+    let mut items: Vec<Value> = pods.iter().map(|pod| pod_object(pod)).collect();
+    items.extend(services.iter().map(service_object));
+    for service in services {
+        items.push(endpoint_slice(service, "IPv4", "v4slc", |pod| pod.ipv4().into()));
+        items.push(endpoint_slice(service, "IPv6", "v6slc", |pod| pod.ipv6().into()));
+    }
+    json!({ "apiVersion": "v1", "kind": "List", "metadata": { "resourceVersion": "" }, "items": items })
+}
+
+fn pod_object(pod: &Pod) -> Value {
+    let ips: Vec<Value> = pod.addresses().iter().map(|address| json!({ "ip": address })).collect();
+    json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": metadata(pod),
+        "spec": {
+            "containers": pod.containers().iter().map(container_spec).collect::<Vec<_>>(),
+            "dnsPolicy": "ClusterFirst",
+            "nodeName": NODE,
+            "restartPolicy": "Always",
+            "serviceAccountName": "default"
+        },
+        "status": {
+            "phase": "Running",
+            "qosClass": "BestEffort",
+            "hostIP": pod.node(),
+            "hostIPs": [{ "ip": pod.node() }],
+            "podIP": pod.ipv4(),
+            "podIPs": ips,
+            "startTime": CREATED,
+            "containerStatuses": pod.containers().iter().map(container_status).collect::<Vec<_>>()
+        }
+    })
+}
+
+fn metadata(pod: &Pod) -> Value {
+    let mut labels = Map::new();
+    labels.insert("app".to_owned(), pod.app().into());
+    let mut metadata = json!({
+        "name": pod.name(),
+        "namespace": "default",
+        "uid": pod.uid(),
+        "resourceVersion": "1001",
+        "creationTimestamp": CREATED
+    });
+    match pod.workload() {
+        Workload::Deployment(name) => {
+            // deployment-util: the pod's name is the ReplicaSet's, a dash and five characters.
+            let set = pod.name().rsplit_once('-').map_or(name.as_str(), |(set, _)| set);
+            let hash = set.rsplit('-').next().unwrap_or_default();
+            labels.insert("pod-template-hash".to_owned(), hash.into());
+            metadata["generateName"] = format!("{set}-").into();
+            metadata["ownerReferences"] = owner("ReplicaSet", set);
+        }
+        Workload::StatefulSet(name) => {
+            labels.insert("statefulset.kubernetes.io/pod-name".to_owned(), pod.name().into());
+            metadata["generateName"] = format!("{name}-").into();
+            metadata["ownerReferences"] = owner("StatefulSet", name);
+        }
+        Workload::None => {}
+    }
+    if pod.has_sidecar() {
+        add_injection(pod, &mut labels, &mut metadata);
+    }
+    metadata["labels"] = Value::Object(labels);
+    metadata
+}
+
+/// What Istio's webhook adds: istio/istio pkg/kube/inject/webhook.go.
+fn add_injection(pod: &Pod, labels: &mut Map<String, Value>, metadata: &mut Value) {
+    for (name, value) in [
+        ("security.istio.io/tlsMode", "istio"),
+        ("service.istio.io/canonical-name", pod.app()),
+        ("service.istio.io/canonical-revision", "latest"),
+    ] {
+        labels.insert(name.to_owned(), value.into());
+    }
+    let status = json!({ "initContainers": ["istio-init"], "containers": [SIDECAR], "revision": "default" });
+    metadata["annotations"] =
+        json!({ "istio.io/rev": "default", "sidecar.istio.io/status": status.to_string() });
+}
+
+fn owner(kind: &str, name: &str) -> Value {
+    json!([{
+        "apiVersion": "apps/v1",
+        "kind": kind,
+        "name": name,
+        "uid": "7c9f0c7e-52a5-4a52-8a53-6f6c2f3a1d00",
+        "controller": true,
+        "blockOwnerDeletion": true
+    }])
+}
+
+fn image(container: &Container) -> &'static str {
+    if container.name() == SIDECAR { "docker.io/istio/proxyv2:1.6.0" } else { "docker.io/library/redis:7.0" }
+}
+
+fn container_spec(container: &Container) -> Value {
+    json!({ "name": container.name(), "image": image(container), "imagePullPolicy": "IfNotPresent", "resources": {} })
+}
+
+fn container_status(container: &Container) -> Value {
+    json!({
+        "name": container.name(),
+        "containerID": format!("containerd://{}", container.id()),
+        "image": image(container),
+        "ready": true,
+        "started": true,
+        "restartCount": 0,
+        "state": { "running": { "startedAt": CREATED } }
+    })
+}
+
+fn service_object(service: &HeadlessService<'_>) -> Value {
+    json!({
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {
+            "name": service.name,
+            "namespace": "default",
+            "uid": "0b6d2e5c-4f0a-4a3e-9b57-0b8a4f1c7e01",
+            "creationTimestamp": CREATED,
+            "labels": { "app": service.name }
+        },
+        "spec": {
+            "clusterIP": "None",
+            "clusterIPs": ["None"],
+            "internalTrafficPolicy": "Cluster",
+            "ipFamilies": ["IPv4", "IPv6"],
+            "ipFamilyPolicy": "RequireDualStack",
+            "ports": [{ "name": port_name(service), "port": service.port, "protocol": "TCP", "targetPort": service.port }],
+            "selector": { "app": service.name },
+            "sessionAffinity": "None",
+            "type": "ClusterIP"
+        },
+        "status": { "loadBalancer": {} }
+    })
+}
+
+fn port_name(service: &HeadlessService<'_>) -> String {
+    format!("tcp-{}", service.name)
+}
+
+fn endpoint_slice(
+    service: &HeadlessService<'_>,
+    address_type: &str,
+    suffix: &str,
+    address: impl Fn(&Pod) -> IpAddr,
+) -> Value {
+    let endpoints: Vec<Value> = service
+        .pods
+        .iter()
+        .map(|pod| {
+            let mut endpoint = json!({
+                "addresses": [address(pod)],
+                "conditions": { "ready": true, "serving": true, "terminating": false },
+                "nodeName": NODE,
+                "targetRef": { "kind": "Pod", "name": pod.name(), "namespace": "default", "uid": pod.uid() }
+            });
+            if matches!(pod.workload(), Workload::StatefulSet(_)) {
+                endpoint["hostname"] = pod.name().into();
+            }
+            endpoint
+        })
+        .collect();
+    json!({
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": {
+            "name": format!("{}-{suffix}", service.name),
+            "namespace": "default",
+            "generateName": format!("{}-", service.name),
+            "creationTimestamp": CREATED,
+            "labels": {
+                "app": service.name,
+                "endpointslice.kubernetes.io/managed-by": "endpointslice-controller.k8s.io",
+                "kubernetes.io/service-name": service.name,
+                "service.kubernetes.io/headless": ""
+            }
+        },
+        "addressType": address_type,
+        "endpoints": endpoints,
+        "ports": [{ "name": port_name(service), "port": service.port, "protocol": "TCP" }]
+    })
+}
