@@ -48,7 +48,7 @@ fn uid_in(component: &str) -> Option<&str> {
 }
 
 /// A UUID (RFC 9562, section 4), or the 32 hex digits of the hash that names a static pod
-/// (`pkg/kubelet/config/common.go`, `generatePodName` and `applyDefaults`).
+/// (`pkg/kubelet/config/common.go`, `applyDefaults`).
 fn is_uid(text: &str) -> bool {
     let is_hex =
         |part: &str, digits| part.len() == digits && part.bytes().all(|byte| byte.is_ascii_hexdigit());

@@ -1,0 +1,284 @@
+//! The cgroup v2 hierarchy: where it is mounted, and the path of a control group by its id; knows no pods.
+
+use std::{
+    fs, io,
+    os::unix::fs::{DirEntryExt as _, MetadataExt as _},
+    path::{Path, PathBuf},
+};
+
+use procfs::{
+    ProcError,
+    process::{MountInfo, Process},
+};
+use rustc_hash::{FxHashMap, FxHashSet};
+use thiserror::Error;
+
+use crate::event::time::{MILLISECOND_NS, SECOND_NS, Time};
+
+/// Between two walks of the hierarchy at least this long passes.
+const WALK_PAUSE_NS: u64 = 100 * MILLISECOND_NS;
+/// For how long an id that was not found is not looked for again.
+const UNKNOWN_FOR_NS: u64 = 10 * SECOND_NS;
+/// Control groups that are remembered, those that are gone included; a node has a few hundred.
+const MAX_KNOWN: usize = 65_536;
+
+/// Why there is no cgroup v2 hierarchy to use.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// The list of mounts could not be read.
+    #[error("cannot read /proc/self/mountinfo: {0}; is /proc mounted?")]
+    Mounts(#[source] ProcError),
+    /// There is none among the mounts.
+    #[error(
+        "no cgroup v2 hierarchy is mounted here; `ip netns exec` hides it (use `nsenter --net=…` instead), and a node \
+         with cgroup v1 alone needs `mkdir -p /run/cgroup2 && mount -t cgroup2 none /run/cgroup2`"
+    )]
+    NotMounted,
+}
+
+/// Where the cgroup v2 hierarchy is mounted: `/sys/fs/cgroup`, or `/sys/fs/cgroup/unified` beside v1.
+pub fn mount() -> Result<PathBuf, Error> {
+    let mounts = Process::myself().and_then(|process| process.mountinfo()).map_err(Error::Mounts)?;
+    choose(mounts).ok_or(Error::NotMounted)
+}
+
+/// The mount of the whole hierarchy at its usual place; else at another one (network plugins have their own); else of a
+/// part of it, which is all that a container may be shown.
+fn choose(mounts: impl IntoIterator<Item = MountInfo>) -> Option<PathBuf> {
+    mounts
+        .into_iter()
+        .filter(|mount| mount.fs_type == "cgroup2")
+        .min_by_key(|mount| (mount.root != "/", !mount.mount_point.starts_with("/sys/fs/cgroup")))
+        .map(|mount| mount.mount_point)
+}
+
+/// The id of a control group that the kernel gives with sockets: the inode number of its directory, which is the whole id
+/// where inode numbers have 64 bits (`kernfs_ino`, include/linux/kernfs.h).
+pub(super) fn id(directory: &Path) -> io::Result<u64> {
+    Ok(fs::metadata(directory)?.ino())
+}
+
+/// Paths of control groups by id, below one mount.
+///
+/// A control group that is gone keeps its path here: the last events of its sockets come after it. The kernel does not
+/// use an id twice.
+#[derive(Debug)]
+pub struct CgroupNames {
+    mount: PathBuf,
+    known: FxHashMap<u64, Box<str>>,
+    /// Not found by the walk at `unknown_since` or a later one.
+    unknown: FxHashSet<u64>,
+    unknown_since: Time,
+    last_walk: Option<Time>,
+}
+
+impl CgroupNames {
+    /// Knows nothing yet.
+    pub fn new(mount: PathBuf) -> Self {
+        Self {
+            mount,
+            known: FxHashMap::default(),
+            unknown: FxHashSet::default(),
+            unknown_since: Time::default(),
+            last_walk: None,
+        }
+    }
+
+    /// The path below the mount of the control group with this id, such as `/kubepods.slice/…`; `/` is the mount itself.
+    ///
+    /// An id that is new makes it walk the hierarchy, at most once in 100 ms of the time that `now` tells. None means not
+    /// found, or not looked for yet: asking again later may find it.
+    pub fn path(&mut self, id: u64, now: Time) -> Option<&str> {
+        if !self.known.contains_key(&id) && self.may_walk_for(id, now) {
+            self.walk(now);
+            if !self.known.contains_key(&id) {
+                self.unknown.insert(id);
+            }
+        }
+        self.known.get(&id).map(Box::as_ref)
+    }
+
+    /// Forgets old misses, and tells whether a walk may find what is looked for.
+    fn may_walk_for(&mut self, id: u64, now: Time) -> bool {
+        if now.since_ns(self.unknown_since) >= UNKNOWN_FOR_NS {
+            self.unknown.clear();
+            self.unknown_since = now;
+        }
+        // 0 is what an event has where the kernel could not tell.
+        let may_exist = id != 0 && !self.unknown.contains(&id);
+        may_exist && self.last_walk.is_none_or(|last| now.since_ns(last) >= WALK_PAUSE_NS)
+    }
+
+    fn walk(&mut self, now: Time) {
+        self.last_walk = Some(now);
+        let found = walk(&self.mount);
+        if self.known.len() + found.len() > MAX_KNOWN {
+            self.known.clear();
+        }
+        self.known.extend(found);
+    }
+}
+
+/// Every control group below the mount, itself included. One that vanishes meanwhile is left out.
+fn walk(mount: &Path) -> Vec<(u64, Box<str>)> {
+    let mut found = Vec::new();
+    let mut pending = Vec::new();
+    if let Ok(root) = id(mount) {
+        found.push((root, "/".into()));
+        pending.push((mount.to_owned(), String::new()));
+    }
+    while let Some((directory, path)) = pending.pop() {
+        if is_leaf(&directory) {
+            continue;
+        }
+        let Ok(entries) = fs::read_dir(&directory) else { continue };
+        for entry in entries.flatten() {
+            // Both come with the entry: no call to the kernel for each.
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                let child = format!("{path}/{}", entry.file_name().to_string_lossy());
+                found.push((entry.ino(), child.as_str().into()));
+                pending.push((entry.path(), child));
+            }
+        }
+    }
+    found
+}
+
+/// It has no control groups below it: kernfs counts 2 links and one for each (`kernfs_refresh_inode`, fs/kernfs/inode.c).
+/// Most are such, and asking is cheaper than listing their files. Where links are not counted there is 1.
+fn is_leaf(directory: &Path) -> bool {
+    fs::symlink_metadata(directory).is_ok_and(|metadata| metadata.nlink() == 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        fs,
+        path::{Path, PathBuf},
+    };
+
+    use procfs::{FromBufRead as _, process::MountInfos};
+
+    use super::{CgroupNames, UNKNOWN_FOR_NS, WALK_PAUSE_NS, choose, id};
+    use crate::event::time::Time;
+
+    const V1: &str = "36 31 0:33 / /sys/fs/cgroup/memory rw,relatime - cgroup cgroup rw,memory\n";
+    const V2: &str = "35 24 0:30 / /sys/fs/cgroup rw,nosuid,nodev,noexec,relatime shared:9 - cgroup2 cgroup2 rw,nsdelegate\n";
+    const HYBRID: &str = "41 31 0:38 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw\n";
+    const CALICO: &str = "90 24 0:30 / /run/calico/cgroup rw,relatime shared:20 - cgroup2 none rw\n";
+    const PART: &str = "95 24 0:30 /../../.. /sys/fs/cgroup ro,relatime - cgroup2 cgroup rw\n";
+
+    #[test]
+    fn the_mount_of_version_2_is_chosen() {
+        let table = [
+            (vec![], None),
+            (vec![V1], None),
+            (vec![V2], Some("/sys/fs/cgroup")),
+            (vec![V1, HYBRID], Some("/sys/fs/cgroup/unified")),
+            (vec![CALICO, V2], Some("/sys/fs/cgroup")),
+            (vec![CALICO], Some("/run/calico/cgroup")),
+            (vec![PART, CALICO], Some("/run/calico/cgroup")),
+            (vec![PART], Some("/sys/fs/cgroup")),
+        ];
+        for (lines, expected) in table {
+            let mounts = MountInfos::from_buf_read(lines.concat().as_bytes()).unwrap();
+            assert_eq!(choose(mounts).as_deref(), expected.map(Path::new), "{lines:?}");
+        }
+    }
+
+    struct Tree {
+        root: tempfile::TempDir,
+        names: CgroupNames,
+    }
+
+    impl Tree {
+        fn new() -> Self {
+            let root = tempfile::tempdir().unwrap();
+            let names = CgroupNames::new(root.path().to_owned());
+            Self { root, names }
+        }
+
+        fn make(&self, path: &str) -> u64 {
+            let directory = self.root.path().join(path);
+            fs::create_dir_all(&directory).unwrap();
+            id(&directory).unwrap()
+        }
+
+        fn path(&mut self, id: u64, at_ns: u64) -> Option<&str> {
+            self.names.path(id, Time(UNKNOWN_FOR_NS + at_ns))
+        }
+    }
+
+    #[test]
+    fn one_walk_finds_all() {
+        let mut tree = Tree::new();
+        let deep = tree.make("kubepods.slice/pod1/a");
+        let shallow = tree.make("system.slice");
+        let root = id(tree.root.path()).unwrap();
+        fs::write(tree.root.path().join("cgroup.procs"), "").unwrap();
+        std::os::unix::fs::symlink("/", tree.root.path().join("link")).unwrap();
+
+        assert_eq!(tree.path(deep, 0), Some("/kubepods.slice/pod1/a"));
+        assert_eq!(tree.path(shallow, 0), Some("/system.slice"), "known from the first walk");
+        assert_eq!(tree.path(root, 0), Some("/"));
+        assert_eq!(tree.names.known.len(), 5, "directories only, and links are not followed");
+        assert_eq!(tree.path(0, WALK_PAUSE_NS), None);
+        assert_eq!(tree.names.last_walk, Some(Time(UNKNOWN_FOR_NS)), "0 is no id");
+    }
+
+    #[test]
+    fn walks_keep_their_pause() {
+        let mut tree = Tree::new();
+        let first = tree.make("first");
+        assert_eq!(tree.path(first, 0), Some("/first"));
+        let second = tree.make("second");
+        assert_eq!(tree.path(second, WALK_PAUSE_NS - 1), None, "too early for another walk");
+        assert_eq!(tree.path(second, WALK_PAUSE_NS), Some("/second"));
+    }
+
+    #[test]
+    fn what_was_not_found_is_not_looked_for_at_once() {
+        let mut tree = Tree::new();
+        let late = tree.make("late");
+        let hidden = tempfile::tempdir().unwrap();
+        fs::rename(tree.root.path().join("late"), hidden.path().join("late")).unwrap();
+        assert_eq!(tree.path(late, 0), None);
+        fs::rename(hidden.path().join("late"), tree.root.path().join("late")).unwrap();
+        assert_eq!(tree.path(late, UNKNOWN_FOR_NS - 1), None, "remembered as unknown");
+        assert_eq!(tree.path(late, UNKNOWN_FOR_NS), Some("/late"));
+    }
+
+    #[test]
+    fn what_is_gone_keeps_its_path() {
+        let mut tree = Tree::new();
+        let gone = tree.make("gone");
+        assert_eq!(tree.path(gone, 0), Some("/gone"));
+        // Moved, not removed: other than a control group's id, the inode number of a removed folder is used again.
+        let elsewhere = tempfile::tempdir().unwrap();
+        fs::rename(tree.root.path().join("gone"), elsewhere.path().join("gone")).unwrap();
+        let new = tree.make("other/new");
+        assert_eq!(tree.path(new, WALK_PAUSE_NS), Some("/other/new"));
+        assert_eq!(tree.path(gone, WALK_PAUSE_NS), Some("/gone"));
+    }
+
+    #[test]
+    fn five_thousand_are_found_by_one_walk() {
+        let mut tree = Tree::new();
+        let ids: Vec<(u64, PathBuf)> = (0..5_000)
+            .map(|number| {
+                let path = format!("kubepods.slice/pod{}/{number}", number / 10);
+                (tree.make(&path), Path::new("/").join(path))
+            })
+            .collect();
+        for (id, path) in ids {
+            assert_eq!(tree.path(id, 0).map(Path::new), Some(path.as_path()));
+        }
+        assert_eq!(tree.names.last_walk, Some(Time(UNKNOWN_FOR_NS)));
+    }
+
+    #[test]
+    fn a_mount_that_is_not_there_has_no_names() {
+        let mut names = CgroupNames::new(PathBuf::from("/nonexistent"));
+        assert_eq!(names.path(1, Time(UNKNOWN_FOR_NS)), None);
+    }
+}
