@@ -26,7 +26,8 @@ pub mod errno {
 pub fn outcome(flow: &Flow, ended: &Ended) -> Outcome {
     let (by_own, how) = own_view(ended);
     let (bytes_sent, bytes_received) = client_bytes(flow.role, ended);
-    let from = last_client_payload(flow, ended).unwrap_or(flow.opened);
+    // Jiffies may round to a moment before the connect.
+    let from = last_client_payload(flow, ended).unwrap_or(flow.opened).max(flow.opened);
     Outcome {
         ended_by: by_own.for_client(flow.role),
         how,

@@ -87,7 +87,7 @@ pub(super) fn load(options: &Options) -> Result<Loaded, StartError> {
     let log_level: u8 = if options.kernel_log { u8::MAX } else { 0 };
     let mut programs = EbpfLoader::new()
         .btf(Some(&btf))
-        .verifier_log_level(VerifierLogLevel::DISABLE)
+        .verifier_log_level(VerifierLogLevel::default())
         .allow_unsupported_maps()
         .override_global(global::OFFSETS, &offsets, true)
         .override_global(global::TRACER, &tracer, true)
