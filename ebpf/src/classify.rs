@@ -73,10 +73,10 @@ impl Class {
         if head[0] == TLS_HANDSHAKE || head[0] == TLS_ALERT {
             return Self::of_tls(head, length);
         }
-        if length >= 4 {
-            if let Some(class) = Self::of_word(word(head, 0), head) {
-                return class;
-            }
+        if length >= 4
+            && let Some(class) = Self::of_word(word(head, 0), head)
+        {
+            return class;
         }
         if length >= 6 && head[3] == 0 && head[4] == MYSQL_PROTOCOL {
             return Self::MysqlGreeting;
@@ -196,7 +196,8 @@ pub fn hello_bytes(head: &[u8; LOOK_BYTES]) -> u32 {
     const RECORD_HEADER_BYTES: u32 = 5;
     const HANDSHAKE_HEADER_BYTES: u32 = 4;
     let record = u32::from(head[3]) << 8 | u32::from(head[4]);
-    let message = HANDSHAKE_HEADER_BYTES + (u32::from(head[6]) << 16 | u32::from(head[7]) << 8 | u32::from(head[8]));
+    let message =
+        HANDSHAKE_HEADER_BYTES + (u32::from(head[6]) << 16 | u32::from(head[7]) << 8 | u32::from(head[8]));
     if record == 0 || message <= record {
         return RECORD_HEADER_BYTES + message;
     }

@@ -73,7 +73,11 @@ impl Joins {
             .iter()
             .filter(is_possible)
             .max_by_key(|candidate| {
-                (candidate.remote == accepted.local, candidate.netns == accepted.owner.netns, candidate.socket)
+                (
+                    candidate.remote == accepted.local,
+                    candidate.netns == accepted.owner.netns,
+                    candidate.socket,
+                )
             })
             .map(|candidate| candidate.socket)
     }
@@ -81,7 +85,8 @@ impl Joins {
     /// A sidecar accepted what the app had sent elsewhere.
     pub fn add_intercepted(&mut self, accepted: &Flow, app: &Flow) {
         let leg = AppLeg { app: app.socket, owner: app.owner.clone(), local: app.local, wanted: app.remote };
-        let entry = Intercepted { accepted: accepted.socket, proxy: accepted.owner.clone(), leg, upstream: None };
+        let entry =
+            Intercepted { accepted: accepted.socket, proxy: accepted.owner.clone(), leg, upstream: None };
         self.intercepted.entry(accepted.owner.netns).or_default().push_back(entry);
     }
 

@@ -59,7 +59,12 @@ pub struct Listeners {
 impl Listeners {
     /// Knowledge of at most `limit` destinations; the oldest goes first.
     pub fn new(limit: usize) -> Self {
-        Self { owners: FxHashMap::default(), knowledge: FxHashMap::default(), order: VecDeque::new(), limit: limit.max(1) }
+        Self {
+            owners: FxHashMap::default(),
+            knowledge: FxHashMap::default(),
+            order: VecDeque::new(),
+            limit: limit.max(1),
+        }
     }
 
     /// A socket listens.

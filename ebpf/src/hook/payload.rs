@@ -13,7 +13,9 @@ use aya_ebpf::{
 use mtlsnoop_ebpf::{
     classify::{Class, HELLO_HEADER_BYTES, LOOK_BYTES, hello_bytes},
     counter,
-    record::{ANSWER_LIMIT_BYTES, FirstBytes, HELLO_LIMIT_BYTES, HELLO_SEGMENT_BYTES, HelloSegment, flag, kind},
+    record::{
+        ANSWER_LIMIT_BYTES, FirstBytes, HELLO_LIMIT_BYTES, HELLO_SEGMENT_BYTES, HelloSegment, flag, kind,
+    },
 };
 
 use crate::{
@@ -60,7 +62,8 @@ impl Segment {
     fn sent(packet: *mut __sk_buff) -> Option<Self> {
         let tcp = tcp_sock(packet)?;
         // SAFETY: the kernel gave a pointer to a full TCP socket.
-        let (acked, unacked_from, received) = unsafe { ((*tcp).bytes_acked, (*tcp).snd_una, (*tcp).bytes_received) };
+        let (acked, unacked_from, received) =
+            unsafe { ((*tcp).bytes_acked, (*tcp).snd_una, (*tcp).bytes_received) };
         if acked > u64::from(WINDOW_BYTES) {
             return None;
         }
@@ -86,7 +89,13 @@ impl Segment {
 
     /// `None` for a packet beyond the window; one sent again wraps around and is beyond it too.
     #[inline(always)]
-    fn within(packet: *mut __sk_buff, header: &Tcp, offset: u32, other_offset: u32, is_sent: bool) -> Option<Self> {
+    fn within(
+        packet: *mut __sk_buff,
+        header: &Tcp,
+        offset: u32,
+        other_offset: u32,
+        is_sent: bool,
+    ) -> Option<Self> {
         if offset > WINDOW_BYTES {
             return None;
         }
@@ -144,7 +153,8 @@ impl Segment {
 
     #[inline(always)]
     fn begin_hello(&self, head: [u8; LOOK_BYTES]) {
-        let head_length = if self.payload_bytes < LOOK_BYTES as u32 { self.payload_bytes } else { LOOK_BYTES as u32 };
+        let head_length =
+            if self.payload_bytes < LOOK_BYTES as u32 { self.payload_bytes } else { LOOK_BYTES as u32 };
         let is_whole = head_length as usize >= HELLO_HEADER_BYTES;
         let expected = if is_whole { hello_bytes(&head) } else { 0 };
         let hello = Hello { base: self.offset, expected, head_length, sent: u32::from(self.is_sent), head };
@@ -251,7 +261,11 @@ impl Segment {
                 if !with_data {
                     return true;
                 }
-                let length = if self.payload_bytes < ANSWER_LIMIT_BYTES { self.payload_bytes } else { ANSWER_LIMIT_BYTES };
+                let length = if self.payload_bytes < ANSWER_LIMIT_BYTES {
+                    self.payload_bytes
+                } else {
+                    ANSWER_LIMIT_BYTES
+                };
                 (*record).length = length as u16;
                 load_at_most(self.packet, self.payload_at, length, &mut (*record).data)
             }

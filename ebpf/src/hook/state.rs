@@ -6,7 +6,9 @@ use aya_ebpf::{
     bindings::bpf_pidns_info,
     helpers::{
         bpf_get_current_uid_gid,
-        generated::{bpf_get_current_comm, bpf_get_current_pid_tgid, bpf_get_ns_current_pid_tgid, bpf_jiffies64},
+        generated::{
+            bpf_get_current_comm, bpf_get_current_pid_tgid, bpf_get_ns_current_pid_tgid, bpf_jiffies64,
+        },
     },
     programs::BtfTracePointContext,
 };
@@ -35,7 +37,8 @@ mod tcp_state {
 pub(crate) fn changed(ctx: &BtfTracePointContext) -> i32 {
     let old: i32 = ctx.arg(1);
     let new: i32 = ctx.arg(2);
-    let is_interesting = matches!(new, tcp_state::SYN_SENT | tcp_state::ESTABLISHED | tcp_state::CLOSE | tcp_state::LISTEN);
+    let is_interesting =
+        matches!(new, tcp_state::SYN_SENT | tcp_state::ESTABLISHED | tcp_state::CLOSE | tcp_state::LISTEN);
     if !is_interesting {
         return 0;
     }
@@ -56,7 +59,9 @@ pub(crate) fn changed(ctx: &BtfTracePointContext) -> i32 {
             opened(socket, kind::ACCEPTED, counter::LOST_ACCEPTED, false);
         }
         (_, tcp_state::LISTEN) => opened(socket, kind::LISTENING, counter::LOST_LISTENER, true),
-        (tcp_state::LISTEN, tcp_state::CLOSE) => opened(socket, kind::LISTENER_CLOSED, counter::LOST_LISTENER, true),
+        (tcp_state::LISTEN, tcp_state::CLOSE) => {
+            opened(socket, kind::LISTENER_CLOSED, counter::LOST_LISTENER, true)
+        }
         // A half-open connection that was never handed to a listener is not counted as seen, so it has no end either.
         (tcp_state::SYN_RECV | tcp_state::CLOSE, tcp_state::CLOSE) => {}
         (_, tcp_state::CLOSE) => ended(ctx, socket, old),

@@ -3,7 +3,11 @@
 use crate::{
     attempt::AppLeg,
     event::time::Time,
-    flow::{Flow, answer, hello},
+    flow::{
+        Flow,
+        answer::{self, Answer},
+        hello,
+    },
     identity::Identity,
     tls::ja4,
     update::{Behaviour, Connection, Finding, Hello, ListenerSeen, Outcome, Party, Role, Victim},
@@ -11,10 +15,15 @@ use crate::{
 };
 
 /// A finding, said for the first time.
-pub(super) fn finding(case: &Case<'_>, judgement: Judgement, victim: Option<Victim>, incomplete: bool) -> Finding {
+pub(super) fn finding(
+    case: &Case<'_>,
+    judgement: Judgement,
+    victim: Option<Victim>,
+    incomplete: bool,
+) -> Finding {
     let Judgement { code, confidence, cause, evidence, fix } = judgement;
     let learned = case.knowledge.plaintext.and_then(|exchange| exchange.protocol);
-    let guessed = case.answer.and_then(|answer| answer.guess()).map(|guess| guess.protocol);
+    let guessed = case.answer.and_then(Answer::guess).map(|guess| guess.protocol);
     Finding {
         time: case.time,
         code,
@@ -58,7 +67,8 @@ pub(super) fn connection(
     time: Time,
     incomplete: bool,
 ) -> Connection {
-    let connect_ns = flow.established.filter(|_| flow.role == Role::Connector).map(|at| at.since_ns(flow.opened));
+    let connect_ns =
+        flow.established.filter(|_| flow.role == Role::Connector).map(|at| at.since_ns(flow.opened));
     Connection {
         time,
         role: flow.role,
@@ -70,7 +80,7 @@ pub(super) fn connection(
         client_protocol: flow.client_class.and_then(answer::client_protocol),
         listener: ListenerSeen {
             behaviour,
-            protocol: flow.answer.as_ref().and_then(|answer| answer.guess()).map(|guess| guess.protocol),
+            protocol: flow.answer.as_ref().and_then(Answer::guess).map(|guess| guess.protocol),
             first_bytes: flow.answer.as_ref().map(|answer| answer.bytes.as_ref().into()).unwrap_or_default(),
         },
         outcome,

@@ -121,7 +121,13 @@ impl Incidents {
     }
 
     /// An attempt failed.
-    pub(super) fn failed(&mut self, client: ClientKey, owner: Option<&Owner>, finding: Finding, updates: &mut Vec<Update>) {
+    pub(super) fn failed(
+        &mut self,
+        client: ClientKey,
+        owner: Option<&Owner>,
+        finding: Finding,
+        updates: &mut Vec<Update>,
+    ) {
         let key = (client, finding.server.address);
         let actor = owner.map(Actor::of);
         if let Some(incident) = self.open.get_mut(&key) {

@@ -6,6 +6,7 @@ mod incident;
 
 use crate::{
     attempt::Joins,
+    engine::incident::{ClientKey, Incidents, Success},
     event::{
         Event,
         loss::{Counters, Loss},
@@ -13,7 +14,6 @@ use crate::{
         time::Time,
     },
     flow::{Flow, answer, end, hello::Reading, table::FlowTable},
-    engine::incident::{ClientKey, Incidents, Success},
     identity::Identity,
     listener::{Destination, Exchange, Listeners},
     update::{Behaviour, Outcome, Party, Role, Summary, Update},
@@ -108,7 +108,9 @@ impl Engine {
     /// The accounting so far.
     pub fn summary(&self) -> Summary {
         let mut lost = self.counted.lost.clone();
-        for (loss, count) in [(Loss::EvictedFlow, self.flows.evicted()), (Loss::IncompleteHello, self.incomplete_hellos)] {
+        for (loss, count) in
+            [(Loss::EvictedFlow, self.flows.evicted()), (Loss::IncompleteHello, self.incomplete_hellos)]
+        {
             if count > 0 {
                 lost.push((loss, count));
             }
@@ -200,12 +202,17 @@ impl Engine {
         } else {
             self.listeners.answered_plaintext(destination, exchange);
         }
-        let spoke_alike = if had_hello { answer.behaviour() == Behaviour::Tls } else { flow.client_class.is_some() && !answer.is_tls() };
+        let spoke_alike = if had_hello {
+            answer.behaviour() == Behaviour::Tls
+        } else {
+            flow.client_class.is_some() && !answer.is_tls()
+        };
         let is_told_by_client = flow.role == Role::Acceptor && flow.peer.is_some();
         if spoke_alike && !is_told_by_client && !self.incidents.is_empty() {
             let (client, _) = self.parties(flow);
             let owner = (flow.role == Role::Connector).then_some(&flow.owner);
-            let success = Success { client: &client, owner, server: flow.server(), exchange, was_tls: had_hello };
+            let success =
+                Success { client: &client, owner, server: flow.server(), exchange, was_tls: had_hello };
             self.incidents.succeeded(&success, updates);
         }
     }
@@ -231,16 +238,26 @@ impl Engine {
         }
         if self.settings.connections {
             let (client, server) = self.parties(&flow);
-            let connection = describe::connection(&flow, client, server, behaviour, outcome, ended.time, is_incomplete);
+            let connection =
+                describe::connection(&flow, client, server, behaviour, outcome, ended.time, is_incomplete);
             updates.push(Update::Connection(Box::new(connection)));
         }
         self.joins.remove(&flow);
     }
 
     /// Judges an attempt from its client's end; from the accepting end only if that is all this node sees.
-    fn judge(&mut self, flow: &Flow, behaviour: Behaviour, outcome: &Outcome, incomplete: bool, updates: &mut Vec<Update>) {
+    fn judge(
+        &mut self,
+        flow: &Flow,
+        behaviour: Behaviour,
+        outcome: &Outcome,
+        incomplete: bool,
+        updates: &mut Vec<Update>,
+    ) {
         let is_seen_by_client = flow.role == Role::Acceptor && flow.peer.is_some();
-        let Some(hello) = flow.client_hello().filter(|_| !is_seen_by_client && !flow.is_intercepted()) else { return };
+        let Some(hello) = flow.client_hello().filter(|_| !is_seen_by_client && !flow.is_intercepted()) else {
+            return;
+        };
         let Some(mesh) = &hello.mesh else { return };
         let (client, server) = self.parties(flow);
         let within = flow.is_local().then_some(flow.owner.netns);

@@ -2,6 +2,7 @@
 //! the node and the cluster. Pure data; it is also what a recording holds, so a change of it is a new recording version.
 
 pub mod cluster;
+mod hex;
 pub mod loss;
 pub mod socket;
 pub mod time;

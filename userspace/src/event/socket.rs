@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::event::time::Time;
+use crate::event::{hex, time::Time};
 
 /// One socket of the traced node: the kernel's socket cookie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -137,6 +137,7 @@ pub struct HelloSegment {
     /// How many bytes the hello has by its own headers; 0 when not yet known.
     pub expected_bytes: u32,
     /// The bytes.
+    #[serde(with = "hex")]
     pub data: Bytes,
 }
 
@@ -192,6 +193,7 @@ pub struct FirstBytes {
     /// What they look like.
     pub class: Class,
     /// The bytes, at most 64, and only where a `ClientHello` went the other way before.
+    #[serde(with = "hex")]
     pub data: Bytes,
 }
 

@@ -66,15 +66,13 @@ fn own_view(ended: &Ended) -> (OwnView, EndedHow) {
     match ended.state {
         State::SynSent if ended.error == errno::REFUSED => (OwnView::Other, EndedHow::Reset),
         State::SynSent if ended.error == 0 => (OwnView::This, EndedHow::GivenUp),
-        State::SynSent => (OwnView::Network, EndedHow::Error),
-        State::FinWait1 | State::FinWait2 => (OwnView::This, EndedHow::Fin),
-        State::CloseWait | State::LastAck => (OwnView::Other, EndedHow::Fin),
-        State::Closing => (OwnView::Both, EndedHow::Fin),
         State::Established | State::Unknown if was_reset => (OwnView::Other, EndedHow::Reset),
         State::Unknown if ended.peer_closed => (OwnView::Other, EndedHow::Fin),
-        State::Unknown => (OwnView::This, EndedHow::Fin),
         State::Established if ended.error == 0 => (OwnView::This, EndedHow::Reset),
-        State::Established => (OwnView::Network, EndedHow::Error),
+        State::SynSent | State::Established => (OwnView::Network, EndedHow::Error),
+        State::CloseWait | State::LastAck => (OwnView::Other, EndedHow::Fin),
+        State::FinWait1 | State::FinWait2 | State::Unknown => (OwnView::This, EndedHow::Fin),
+        State::Closing => (OwnView::Both, EndedHow::Fin),
     }
 }
 
@@ -115,7 +113,9 @@ pub fn behaviour(flow: &Flow, ended: &Ended, outcome: &Outcome) -> Option<Behavi
     match (outcome.ended_by, outcome.how) {
         (EndedBy::Server, EndedHow::Reset) => Some(Behaviour::Reset),
         (EndedBy::Server, EndedHow::Fin) => Some(Behaviour::Closed),
-        (EndedBy::Client | EndedBy::Both, EndedHow::Fin) if was_reset_after(flow, ended) => Some(Behaviour::Reset),
+        (EndedBy::Client | EndedBy::Both, EndedHow::Fin) if was_reset_after(flow, ended) => {
+            Some(Behaviour::Reset)
+        }
         (EndedBy::Client | EndedBy::Both, _) if is_acknowledged(flow, ended) => Some(Behaviour::Silent),
         _ => None,
     }
@@ -124,7 +124,8 @@ pub fn behaviour(flow: &Flow, ended: &Ended, outcome: &Outcome) -> Option<Behavi
 /// The client closed at once, and the listener's reset came in at the same time: a client that had read the reset
 /// would not have closed by FIN.
 fn was_reset_after(flow: &Flow, ended: &Ended) -> bool {
-    let received = flow.role == Role::Connector && flow.reset.is_some_and(|(direction, _)| direction == Direction::Received);
+    let received = flow.role == Role::Connector
+        && flow.reset.is_some_and(|(direction, _)| direction == Direction::Received);
     received && matches!(ended.error, errno::RESET | errno::BROKEN_PIPE) && !is_acknowledged(flow, ended)
 }
 

@@ -47,7 +47,7 @@ pub struct Hello {
 pub struct Parts {
     time: Time,
     expected_bytes: u32,
-    parts: Vec<(u32, Bytes)>,
+    pieces: Vec<(u32, Bytes)>,
 }
 
 impl Reading {
@@ -62,7 +62,11 @@ impl Reading {
             Self::Whole(_) | Self::Broken => return,
             Self::Partial(parts) => parts,
             Self::None => {
-                *self = Self::Partial(Box::new(Parts { time: segment.time, expected_bytes: 0, parts: Vec::new() }));
+                *self = Self::Partial(Box::new(Parts {
+                    time: segment.time,
+                    expected_bytes: 0,
+                    pieces: Vec::new(),
+                }));
                 let Self::Partial(parts) = self else { return };
                 parts
             }
@@ -76,7 +80,9 @@ impl Reading {
                 *self = Self::Whole(Arc::new(Hello { time: parts.time, wire_bytes, content, mesh }));
             }
             client_hello::Reading::Incomplete { .. } if bytes.len() < LIMIT_BYTES => {}
-            client_hello::Reading::Incomplete { .. } | client_hello::Reading::NotHello(_) => *self = Self::Broken,
+            client_hello::Reading::Incomplete { .. } | client_hello::Reading::NotHello(_) => {
+                *self = Self::Broken;
+            }
         }
     }
 }
@@ -85,25 +91,28 @@ impl Parts {
     fn add(&mut self, segment: &HelloSegment) {
         self.expected_bytes = self.expected_bytes.max(segment.expected_bytes);
         let is_beyond = segment.offset as usize + segment.data.len() > LIMIT_BYTES;
-        let is_known = self.parts.iter().any(|(offset, data)| *offset == segment.offset && data.len() >= segment.data.len());
+        let is_known = self
+            .pieces
+            .iter()
+            .any(|(offset, data)| *offset == segment.offset && data.len() >= segment.data.len());
         if is_beyond || is_known {
             return;
         }
-        let place = self.parts.partition_point(|(offset, _)| *offset <= segment.offset);
-        self.parts.insert(place, (segment.offset, segment.data.clone()));
+        let place = self.pieces.partition_point(|(offset, _)| *offset <= segment.offset);
+        self.pieces.insert(place, (segment.offset, segment.data.clone()));
     }
 
     /// What is there from the beginning up to the first gap; none without a beginning.
     fn contiguous(&self) -> Option<Bytes> {
-        let (first_offset, first) = self.parts.first()?;
+        let (first_offset, first) = self.pieces.first()?;
         if *first_offset != 0 {
             return None;
         }
-        if self.parts.len() == 1 {
+        if self.pieces.len() == 1 {
             return Some(first.clone());
         }
         let mut bytes = Vec::with_capacity(LIMIT_BYTES.min(self.expected_bytes as usize));
-        for (offset, data) in &self.parts {
+        for (offset, data) in &self.pieces {
             let offset = *offset as usize;
             if offset > bytes.len() {
                 break;

@@ -114,7 +114,10 @@ impl Flow {
     /// was connected to (Istio: `127.0.0.1:15001` or the pod's address with that port).
     pub fn is_intercepted(&self) -> bool {
         self.role == Role::Connector
-            && self.peer.as_ref().is_some_and(|peer| peer.owner.netns == self.owner.netns && peer.local != self.remote)
+            && self
+                .peer
+                .as_ref()
+                .is_some_and(|peer| peer.owner.netns == self.owner.netns && peer.local != self.remote)
     }
 
     /// Both ends are in one network namespace: what was seen says nothing of what others get from there.

@@ -8,7 +8,7 @@ use crate::{update::Fix, verdict::Case};
 const NAME_LIMIT: usize = 253;
 
 /// Turns mTLS off for the observed host, in the namespace of its Service: Istio looks for rules in the client's
-/// namespace, then in the Service's, then in the root namespace (istio pilot/pkg/model/push_context.go `destinationRule`).
+/// namespace, then in the Service's, then in the root namespace (`pilot/pkg/model/push_context.go`, `destinationRule`).
 pub(super) fn fix(case: &Case<'_>) -> Fix {
     let Some(host) = host(case) else {
         return Fix {

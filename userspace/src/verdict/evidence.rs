@@ -2,23 +2,35 @@
 
 use crate::{
     event::time::{MILLISECOND_NS, SECOND_NS},
+    flow::answer::Answer,
     update::{Behaviour, EndedBy, Outcome, Party},
     verdict::{Acceptor, Case},
 };
 
 /// The sentences of a case, the decisive ones first.
 pub fn of(case: &Case<'_>) -> Vec<Box<str>> {
-    [Some(of_hello(case)), Some(of_behaviour(case)), of_exchange(case), of_acceptor(case), of_declaration(case.server)]
-        .into_iter()
-        .flatten()
-        .map(String::into_boxed_str)
-        .collect()
+    [
+        Some(of_hello(case)),
+        Some(of_behaviour(case)),
+        of_exchange(case),
+        of_acceptor(case),
+        of_declaration(case.server),
+    ]
+    .into_iter()
+    .flatten()
+    .map(String::into_boxed_str)
+    .collect()
 }
 
 fn of_hello(case: &Case<'_>) -> String {
     let who = case.client.process.as_deref().unwrap_or("the client");
-    let sni = case.hello.content.sni.as_deref().map_or_else(|| "no SNI".to_owned(), |sni| format!("SNI {sni}"));
-    let alpn = if case.hello.content.alpn.is_empty() { "none".to_owned() } else { case.hello.content.alpn.join(", ") };
+    let sni =
+        case.hello.content.sni.as_deref().map_or_else(|| "no SNI".to_owned(), |sni| format!("SNI {sni}"));
+    let alpn = if case.hello.content.alpn.is_empty() {
+        "none".to_owned()
+    } else {
+        case.hello.content.alpn.join(", ")
+    };
     format!(
         "{who} sent a ClientHello of {} bytes to {}: {sni}, ALPN {alpn}; that is {} mesh mTLS",
         case.hello.wire_bytes,
@@ -29,17 +41,26 @@ fn of_hello(case: &Case<'_>) -> String {
 
 fn of_behaviour(case: &Case<'_>) -> String {
     let after = |outcome: &Outcome| duration(outcome.after_ns);
-    let protocol = case.answer.and_then(|answer| answer.guess()).map(|guess| format!(" ({})", guess.protocol.name()));
+    let protocol = case.answer.and_then(Answer::guess).map(|guess| format!(" ({})", guess.protocol.name()));
     let protocol = protocol.unwrap_or_default();
     match (case.behaviour, case.outcome) {
         (Behaviour::Plaintext, _) => format!("the listener answered it with bytes that are no TLS{protocol}"),
-        (Behaviour::SpokeFirst, _) => format!("the listener greets its clients with bytes that are no TLS{protocol}"),
+        (Behaviour::SpokeFirst, _) => {
+            format!("the listener greets its clients with bytes that are no TLS{protocol}")
+        }
         (Behaviour::Silent, Some(outcome)) => {
             let who = if outcome.ended_by == EndedBy::Client { "the client" } else { "both ends" };
-            format!("the listener's kernel acknowledged it, no byte came back, and {who} closed {} later", after(outcome))
+            format!(
+                "the listener's kernel acknowledged it, no byte came back, and {who} closed {} later",
+                after(outcome)
+            )
         }
-        (Behaviour::Closed, Some(outcome)) => format!("the listener closed {} later without a byte", after(outcome)),
-        (Behaviour::Reset, Some(outcome)) => format!("the listener reset the connection {} later without a byte", after(outcome)),
+        (Behaviour::Closed, Some(outcome)) => {
+            format!("the listener closed {} later without a byte", after(outcome))
+        }
+        (Behaviour::Reset, Some(outcome)) => {
+            format!("the listener reset the connection {} later without a byte", after(outcome))
+        }
         (behaviour, _) => format!("the listener's behaviour was: {}", behaviour.name()),
     }
 }
@@ -62,7 +83,10 @@ fn of_acceptor(case: &Case<'_>) -> Option<String> {
     }
     let process = owner.process.as_str();
     if port != case.server.address.port() {
-        return Some(format!("{process} (uid {}) accepted it at port {port}, so it was redirected there", owner.uid));
+        return Some(format!(
+            "{process} (uid {}) accepted it at port {port}, so it was redirected there",
+            owner.uid
+        ));
     }
     let role = if crate::identity::proxy::is_proxy(owner) { "a mesh proxy" } else { "no mesh proxy" };
     Some(format!("{process} (uid {}), {role}, accepted it itself at port {port}", owner.uid))

@@ -66,8 +66,8 @@ pub struct Judgement {
 /// Judges one attempt; none when nothing is wrong with it, or nothing that is known of here.
 pub fn judge(case: &Case<'_>) -> Option<Judgement> {
     let confidence = mtls_to_plaintext::confidence(case)?;
-    let (cause, fix) = cause::of(case);
-    Some(Judgement { code: Code::MtlsToPlaintext, confidence, cause, evidence: evidence::of(case), fix })
+    let (why, fix) = cause::of(case);
+    Some(Judgement { code: Code::MtlsToPlaintext, confidence, cause: why, evidence: evidence::of(case), fix })
 }
 
 /// Whether a proxy answers at the destination, as far as is known: what was seen goes before what was declared.

@@ -18,7 +18,11 @@ pub fn confidence(case: &Case<'_>) -> Option<Confidence> {
     match case.behaviour {
         Behaviour::Plaintext | Behaviour::SpokeFirst => Some(Confidence::Certain),
         Behaviour::Silent | Behaviour::Closed | Behaviour::Reset => without_answer(case),
-        Behaviour::Tls | Behaviour::TlsAlert | Behaviour::Refused | Behaviour::Unreachable | Behaviour::Timeout => None,
+        Behaviour::Tls
+        | Behaviour::TlsAlert
+        | Behaviour::Refused
+        | Behaviour::Unreachable
+        | Behaviour::Timeout => None,
     }
 }
 

@@ -13,8 +13,8 @@ use crate::{
     event::{
         Event,
         socket::{
-            Class, Direction, Ended, Established, FirstBytes, HelloSegment, Listener, Opened, Owner, ProcessName, Reset,
-            SocketId, State,
+            Class, Direction, Ended, Established, FirstBytes, HelloSegment, Listener, Opened, Owner,
+            ProcessName, Reset, SocketId, State,
         },
         time::Time,
     },
@@ -77,7 +77,14 @@ fn ends(endpoints: &record::Endpoints) -> (SocketAddr, SocketAddr) {
 
 fn owner(record: &record::Opened) -> Owner {
     let record::Owner { cgroup, pid, uid, gid, process, .. } = record.owner;
-    Owner { pid, process: ProcessName::from_kernel(&process), uid, gid, cgroup, netns: record.endpoints.netns }
+    Owner {
+        pid,
+        process: ProcessName::from_kernel(&process),
+        uid,
+        gid,
+        cgroup,
+        netns: record.endpoints.netns,
+    }
 }
 
 fn opened(bytes: &[u8], clock: &Clock) -> Result<Opened, Undecodable> {

@@ -62,7 +62,10 @@ pub(super) const ALWAYS: [Plan; 5] = [
         name: "resets sent",
         variants: &[
             Variant { program: program::RESET_SENT, place: Place::Tracepoint("tcp_send_reset") },
-            Variant { program: program::RESET_SENT_WITHOUT_REASON, place: Place::Tracepoint("tcp_send_reset") },
+            Variant {
+                program: program::RESET_SENT_WITHOUT_REASON,
+                place: Place::Tracepoint("tcp_send_reset"),
+            },
         ],
         is_required: false,
         lost_without: "refusals to remote clients are not seen, and resets have no reason",
@@ -98,7 +101,13 @@ impl fmt::Display for Hook {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.program {
             Some(program) => write!(formatter, "{}: {program}", self.name),
-            None => write!(formatter, "{}: not available, {} ({})", self.name, self.lost_without, self.refused.join("; ")),
+            None => write!(
+                formatter,
+                "{}: not available, {} ({})",
+                self.name,
+                self.lost_without,
+                self.refused.join("; ")
+            ),
         }
     }
 }

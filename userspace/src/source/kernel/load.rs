@@ -46,13 +46,19 @@ pub enum StartError {
         reason: Box<str>,
     },
     /// The object cannot be loaded.
-    #[error("cannot create the eBPF maps: {0}. Likely cause: too little locked memory or a kernel before 5.8; see `ulimit -l`")]
+    #[error(
+        "cannot create the eBPF maps: {0}. Likely cause: too little locked memory or a kernel before 5.8; see `ulimit -l`"
+    )]
     Object(Box<aya::EbpfError>),
     /// A map is not what it should be.
-    #[error("the eBPF object does not fit this program ({0}). Likely cause: a stale build; run `cargo xtask build`")]
+    #[error(
+        "the eBPF object does not fit this program ({0}). Likely cause: a stale build; run `cargo xtask build`"
+    )]
     Map(#[from] MapError),
     /// No cgroup v2 hierarchy.
-    #[error("no cgroup v2 hierarchy to attach to: {0}. Try mounting one: `mount -t cgroup2 none /sys/fs/cgroup/unified`")]
+    #[error(
+        "no cgroup v2 hierarchy to attach to: {0}. Try mounting one: `mount -t cgroup2 none /sys/fs/cgroup/unified`"
+    )]
     Cgroup(Box<str>),
     /// A hook that tracing needs cannot be attached.
     #[error("cannot attach the hook for {name}, and without it {lost_without}. The kernel said: {refused}")]
@@ -81,8 +87,10 @@ pub(super) struct Loaded {
 /// Loads the object and attaches what this kernel allows.
 pub(super) fn load(options: &Options) -> Result<Loaded, StartError> {
     let offsets = offsets::look_up(&options.btf)?;
-    let btf = Btf::parse_file(&options.btf, aya::Endianness::default())
-        .map_err(|error| StartError::Btf { path: options.btf.display().to_string().into(), reason: error.to_string().into() })?;
+    let btf = Btf::parse_file(&options.btf, aya::Endianness::default()).map_err(|error| StartError::Btf {
+        path: options.btf.display().to_string().into(),
+        reason: error.to_string().into(),
+    })?;
     let tracer = tracer().unwrap_or(Tracer::NONE);
     let log_level: u8 = if options.kernel_log { u8::MAX } else { 0 };
     let mut programs = EbpfLoader::new()
@@ -183,7 +191,11 @@ impl Attacher<'_> {
 }
 
 /// Attached by a link, which is always one of many (`AllowMultiple` is refused with EINVAL for links).
-fn attach_cgroup(program: &mut CgroupSkb, root: &File, place: CgroupSkbAttachType) -> Result<(), ProgramError> {
+fn attach_cgroup(
+    program: &mut CgroupSkb,
+    root: &File,
+    place: CgroupSkbAttachType,
+) -> Result<(), ProgramError> {
     program.load()?;
     program.attach(root, place, CgroupAttachMode::Single)?;
     Ok(())

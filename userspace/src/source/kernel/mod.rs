@@ -80,9 +80,14 @@ impl Kernel {
     pub fn start(options: &Options) -> Result<Self, StartError> {
         let clock = Clock::read().map_err(StartError::Clock)?;
         let load::Loaded { mut programs, ring, counters, coverage, cgroup_mount } = load::load(options)?;
-        let logger = options.kernel_log.then(|| EbpfLogger::init(&mut programs)).transpose().map_err(StartError::Logger)?;
+        let logger = options
+            .kernel_log
+            .then(|| EbpfLogger::init(&mut programs))
+            .transpose()
+            .map_err(StartError::Logger)?;
         let now = clock.now();
-        let node = nix::sys::utsname::uname().map_or_else(|_| String::new(), |name| name.nodename().to_string_lossy().into_owned());
+        let node = nix::sys::utsname::uname()
+            .map_or_else(|_| String::new(), |name| name.nodename().to_string_lossy().into_owned());
         let mut waiting = vec![Event::Began(Began { time: now, node: node.into_boxed_str() })];
         waiting.extend(listeners::listening(now).into_iter().map(Event::Listening));
         Ok(Self {
@@ -147,13 +152,16 @@ impl Kernel {
 
     fn count(&mut self, now: Time, sink: &mut dyn FnMut(Event)) {
         let total = |index| self.counters.get(&index, 0).map_or(0, |per_cpu| per_cpu.iter().sum());
-        let kernel = (0..).zip(counter::NAMES).filter_map(|(index, name)| Some((Loss::from_name(name)?, total(index))));
+        let kernel = (0..)
+            .zip(counter::NAMES)
+            .filter_map(|(index, name)| Some((Loss::from_name(name)?, total(index))));
         let mut lost: Vec<_> = kernel.filter(|(_, count)| *count > 0).collect();
         if self.undecodable > 0 {
             lost.push((Loss::UndecodableRecord, self.undecodable));
         }
         let counted = Counters { time: now, seen: total(counter::SEEN), own: self.own.ends(), lost };
-        let is_news = (counted.seen, counted.own, &counted.lost) != (self.counted.seen, self.counted.own, &self.counted.lost);
+        let is_news = (counted.seen, counted.own, &counted.lost)
+            != (self.counted.seen, self.counted.own, &self.counted.lost);
         if is_news {
             self.counted = counted.clone();
             sink(Event::Counted(counted));
@@ -162,7 +170,13 @@ impl Kernel {
 }
 
 /// Gives the path of a socket's cgroup before the event that first mentions it.
-fn name_cgroup(names: &mut CgroupNames, named: &mut FxHashSet<u64>, event: &Event, now: Time, sink: &mut dyn FnMut(Event)) {
+fn name_cgroup(
+    paths: &mut CgroupNames,
+    named: &mut FxHashSet<u64>,
+    event: &Event,
+    now: Time,
+    sink: &mut dyn FnMut(Event),
+) {
     let id = match event {
         Event::Opened(opened) | Event::Accepted(opened) => opened.owner.cgroup,
         Event::Listening(listener) => listener.owner.cgroup,
@@ -172,7 +186,7 @@ fn name_cgroup(names: &mut CgroupNames, named: &mut FxHashSet<u64>, event: &Even
         return;
     }
     // One that is not found is asked for again with the next socket: its directory may have been made just now.
-    if let Some(path) = names.path(id, now) {
+    if let Some(path) = paths.path(id, now) {
         named.insert(id);
         sink(Event::Cgroup(Cgroup { time: now, id, path: path.into() }));
     }

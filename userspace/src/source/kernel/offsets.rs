@@ -57,7 +57,8 @@ pub(super) fn look_up(path: &Path) -> Result<Offsets, OffsetError> {
 
 /// Offset in bytes of the member at `path` (`a.b.c`) of `struct container`; anonymous structs and unions are entered.
 fn field_offset_bytes(btf: &Btf, container: &str, path: &str) -> Option<u32> {
-    let mut current = btf.resolve_types_by_name(container).ok()?.into_iter().find(|kind| members(kind).is_some())?;
+    let mut current =
+        btf.resolve_types_by_name(container).ok()?.into_iter().find(|kind| members(kind).is_some())?;
     let mut bits = 0;
     for name in path.split('.') {
         let (offset_bits, member) = find_member(btf, &current, name)?;
@@ -111,7 +112,8 @@ mod tests {
 
     #[test]
     fn finds_every_field_of_the_running_kernel() {
-        let Offsets { family, remote_v4, local_v4, bytes_acked, net_inode, .. } = look_up(Path::new(KERNEL_BTF)).unwrap();
+        let Offsets { family, remote_v4, local_v4, bytes_acked, net_inode, .. } =
+            look_up(Path::new(KERNEL_BTF)).unwrap();
         // `struct sock_common` begins with the two IPv4 addresses in every kernel since 3.7 (include/net/sock.h).
         assert_eq!((remote_v4, local_v4), (0, 4));
         assert!(family > local_v4 && bytes_acked > family && net_inode > 0);

@@ -30,7 +30,9 @@ impl OwnSockets {
                 true
             }
             Event::ListenerClosed(listener) => self.listeners.remove(&(listener.owner.netns, listener.local)),
-            Event::Accepted(accepted) if self.is_own_listener(accepted.owner.netns, accepted.local) => self.add(decoded.socket),
+            Event::Accepted(accepted) if self.is_own_listener(accepted.owner.netns, accepted.local) => {
+                self.add(decoded.socket)
+            }
             Event::Ended(_) => self.sockets.remove(&decoded.socket),
             _ => self.sockets.contains(&decoded.socket),
         }
@@ -47,7 +49,11 @@ impl OwnSockets {
             return false;
         }
         let mut any = local;
-        any.set_ip(if local.is_ipv4() { std::net::Ipv4Addr::UNSPECIFIED.into() } else { std::net::Ipv6Addr::UNSPECIFIED.into() });
+        any.set_ip(if local.is_ipv4() {
+            std::net::Ipv4Addr::UNSPECIFIED.into()
+        } else {
+            std::net::Ipv6Addr::UNSPECIFIED.into()
+        });
         let dual_stack = SocketAddr::new(std::net::Ipv6Addr::UNSPECIFIED.into(), local.port());
         [local, any, dual_stack].into_iter().any(|address| self.listeners.contains(&(netns, address)))
     }

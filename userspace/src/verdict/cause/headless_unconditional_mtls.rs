@@ -3,8 +3,9 @@
 use crate::verdict::{Case, cause::Rule, destination_rule};
 
 /// Istio 1.5.0–1.5.10 and 1.6.0–1.6.5 do it always (istio#21964, #23673); later versions when the inference over all
-/// endpoints is wrong or stale (pilot/pkg/model/push_context.go `BestEffortInferServiceMTLSMode`).
-pub(super) const RULE: Rule = Rule { code: "headless-unconditional-mtls", applies, text, fix: destination_rule::fix };
+/// endpoints is wrong or stale (`pilot/pkg/model/push_context.go`, `BestEffortInferServiceMTLSMode`).
+pub(super) const RULE: Rule =
+    Rule { code: "headless-unconditional-mtls", applies, text, fix: destination_rule::fix };
 
 fn applies(case: &Case<'_>) -> bool {
     case.server.headless == Some(true)
