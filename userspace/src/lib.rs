@@ -14,3 +14,18 @@ pub mod verdict;
 pub mod engine;
 
 pub mod source;
+
+pub mod recording;
+pub mod sink;
+
+pub mod cli;
+pub mod config;
+pub mod filter;
+pub mod given_cluster;
+pub mod notice;
+pub mod outcome;
+pub mod output;
+pub mod pipeline;
+
+pub mod analyze;
+pub mod run;

@@ -1,2 +1,57 @@
-//! Stub.
-fn main() {}
+//! The binary: parses the command line, runs what it says, and turns the outcome into an exit code.
+
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+};
+
+use anyhow::Result;
+use clap::{CommandFactory as _, Parser as _, error::ErrorKind};
+use mtlsnoop::{
+    analyze::analyze,
+    cli::{Cli, Command},
+    config::Contradiction,
+    notice,
+    outcome::{Outcome, OutputError},
+    run::trace,
+    sink::json,
+};
+
+fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(outcome) => outcome.into(),
+        Err(error) => {
+            notice::warn(format_args!("{error:#}"));
+            Outcome::Incomplete.into()
+        }
+    }
+}
+
+fn run(command: Command) -> Result<Outcome> {
+    match command {
+        Command::Trace(arguments) => trace(&arguments.config().unwrap_or_else(|error| wrong_usage(error))),
+        Command::Analyze(arguments) => {
+            analyze(&arguments.config().unwrap_or_else(|error| wrong_usage(error)))
+        }
+        Command::Schema => {
+            print(&format!("{}\n", serde_json::to_string_pretty(&json::schema())?).into_bytes())
+        }
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "mtlsnoop", &mut script);
+            print(&script)
+        }
+    }
+}
+
+fn wrong_usage(error: Contradiction) -> ! {
+    Cli::command().error(ErrorKind::ArgumentConflict, error).exit()
+}
+
+fn print(text: &[u8]) -> Result<Outcome> {
+    let mut output = io::stdout();
+    match output.write_all(text).and_then(|()| output.flush()).map_err(OutputError::from) {
+        Err(error) if !error.is_reader_gone() => Err(error.into()),
+        _ => Ok(Outcome::Done),
+    }
+}

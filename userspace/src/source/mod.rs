@@ -4,3 +4,4 @@ pub mod cgroup;
 pub mod cluster_file;
 pub mod listeners;
 pub mod kernel;
+pub mod replay;

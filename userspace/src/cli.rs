@@ -1,0 +1,346 @@
+//! The command line: what can be said, and its help; must not know how anything is done.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
+use clap_complete::Shell;
+use jiff::SignedDuration;
+
+use crate::{
+    config::{Analyze, ClusterSource, Color, Contradiction, Format, Output, Trace},
+    filter::Selection,
+};
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done, also when ended with Ctrl-C or SIGTERM, or when nobody reads the output any more
+  1  could not run, or could not do all that was asked for
+  2  wrong usage
+  3  with --fail-on-finding: done, and there was a finding";
+
+const TRACE_EXAMPLES: &str = "\
+Examples:
+  What is wrong on this node right now, with the names of pods and Services:
+    kubectl get pods,services,endpointslices -A -o json > cluster.json
+    sudo mtlsnoop trace --cluster cluster.json
+
+  Five minutes of one namespace as JSON, recorded for later:
+    sudo mtlsnoop trace --cluster cluster.json -n default --duration 5m -o json -w incident.mtlsnoop
+
+  Every connection of this node, without a cluster:
+    sudo mtlsnoop trace --all
+
+Text and JSON go to standard output, everything about the run itself to standard error. A line there that begins
+with `tracing` says that from now on everything is seen. Ctrl-C ends with a summary, a second Ctrl-C at once.";
+
+const ANALYZE_EXAMPLES: &str = "\
+Examples:
+  What the trace said, again:
+    mtlsnoop analyze incident.mtlsnoop
+
+  The same incident with a cluster file that was not at hand then, in a script:
+    mtlsnoop analyze incident.mtlsnoop --cluster cluster.json -o json --fail-on-finding
+
+With the same flags, the JSON lines are byte for byte those of the live trace.";
+
+/// Finds mesh mTLS sent to plaintext backends, live, in the kernel
+///
+/// A client with a service-mesh sidecar cannot reach a backend, and the sidecar's log says no more than `UF,URX`? The
+/// sidecar may speak mTLS to a process that speaks plaintext. mtlsnoop sees it happen, names both ends and the cause,
+/// shows the evidence, prints the manifest that mends it, and says when it is mended. It only observes: traffic is
+/// never changed.
+#[derive(Debug, Parser)]
+#[command(name = "mtlsnoop", version, after_help = EXIT_CODES, max_term_width = 110)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What can be done.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Trace this node live; needs root
+    #[command(after_help = TRACE_EXAMPLES)]
+    Trace(TraceArgs),
+    /// Say of a recording what the live trace said
+    #[command(after_help = ANALYZE_EXAMPLES)]
+    Analyze(AnalyzeArgs),
+    /// Print the JSON Schema of the lines that `-o json` writes
+    Schema,
+    /// Print a completion script for a shell
+    #[command(after_help = "Example:\n  mtlsnoop completions bash > /etc/bash_completion.d/mtlsnoop")]
+    Completions {
+        /// Shell to complete in
+        shell: Shell,
+    },
+}
+
+/// Arguments of `trace`.
+#[derive(Debug, Args)]
+pub struct TraceArgs {
+    #[command(flatten)]
+    output: OutputArgs,
+    /// Where names of pods and Services come from: `auto`, `none`, or a file
+    ///
+    /// A file holds what `kubectl get pods,services,endpointslices -A -o json` prints; with
+    /// `destinationrules,peerauthentications` added the same works. It is read once, at the start. `auto` knows of no
+    /// cluster yet, so that it is the same as `none`.
+    #[arg(long, value_name = "auto|none|FILE", default_value = "auto", value_parser = cluster_source, value_hint = ValueHint::FilePath)]
+    cluster: ClusterSource,
+    /// Record to FILE, for `mtlsnoop analyze`
+    ///
+    /// The recording holds connections, `ClientHellos` and at most 64 first bytes of their answers, and no other
+    /// payload. An existing recording is replaced; a file that is anything else is left alone.
+    #[arg(short = 'w', long = "write", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    record: Option<PathBuf>,
+    /// End after this long, such as 30s, 5m or 1h30m
+    #[arg(long, value_parser = duration)]
+    duration: Option<Duration>,
+    /// How first payloads are captured
+    #[arg(long, value_enum, default_value_t = Capture::Always)]
+    capture: Capture,
+    /// Show the kernel side's own diagnostics on standard error
+    #[arg(long)]
+    kernel_log: bool,
+}
+
+/// Arguments of `analyze`.
+#[derive(Debug, Args)]
+pub struct AnalyzeArgs {
+    /// Recording made with `mtlsnoop trace -w FILE`; one at a time for now
+    #[arg(required = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    files: Vec<PathBuf>,
+    #[command(flatten)]
+    output: OutputArgs,
+    /// Where names of pods and Services come from: `auto` (the recording), `none`, or a file
+    ///
+    /// A file holds what `kubectl get pods,services,endpointslices -A -o json` prints, and is used instead of what
+    /// the recording holds.
+    #[arg(long, value_name = "auto|none|FILE", default_value = "auto", value_parser = cluster_source, value_hint = ValueHint::FilePath)]
+    cluster: ClusterSource,
+}
+
+/// What is written, and how.
+#[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
+struct OutputArgs {
+    /// Text for people, or JSON: one object a line
+    #[arg(short, long = "output", value_enum, default_value_t = OutputFormat::Text, value_name = "FORMAT")]
+    output: OutputFormat,
+    /// Show healthy connections too, not only what is wrong
+    #[arg(long)]
+    all: bool,
+    /// Only what has an end in this namespace; may be given several times
+    #[arg(short, long = "namespace", value_name = "NAMESPACE")]
+    namespaces: Vec<String>,
+    /// All namespaces, which is the default
+    #[arg(short = 'A', long, conflicts_with = "namespaces")]
+    all_namespaces: bool,
+    /// Only what has this pod as an end, by its name or NAMESPACE/NAME; may be given several times
+    #[arg(short, long = "pod", value_name = "POD")]
+    pods: Vec<String>,
+    /// Exit with 3 when there was a finding
+    #[arg(long)]
+    fail_on_finding: bool,
+    /// When to use colours; `auto` is on a terminal, unless `NO_COLOR` is set
+    #[arg(long, value_enum, default_value_t = ColorChoice::Auto, value_name = "WHEN")]
+    color: ColorChoice,
+    /// Say more about the run itself on standard error
+    #[arg(short, long, action = ArgAction::SetTrue)]
+    verbose: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum OutputFormat {
+    /// Text for people
+    Text,
+    /// One JSON object a line, as `mtlsnoop schema` describes them
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ColorChoice {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Capture {
+    /// Of every connection
+    Always,
+}
+
+impl TraceArgs {
+    /// What was asked for, checked.
+    pub fn config(self) -> Result<Trace, Contradiction> {
+        let Self { output, cluster, record, duration, capture: Capture::Always, kernel_log } = self;
+        Trace { output: output.config(), cluster, record, duration, is_kernel_log_shown: kernel_log }.check()
+    }
+}
+
+impl AnalyzeArgs {
+    /// What was asked for, checked.
+    pub fn config(self) -> Result<Analyze, Contradiction> {
+        let Ok([file]) = <[PathBuf; 1]>::try_from(self.files) else {
+            return Err(Contradiction::SeveralRecordings);
+        };
+        Analyze { output: self.output.config(), cluster: self.cluster, file }.check()
+    }
+}
+
+impl OutputArgs {
+    fn config(self) -> Output {
+        let Self { output, all, namespaces, all_namespaces: _, pods, fail_on_finding, color, verbose } = self;
+        Output {
+            format: match output {
+                OutputFormat::Text => Format::Text,
+                OutputFormat::Json => Format::Json,
+            },
+            color: match color {
+                ColorChoice::Auto => Color::Auto,
+                ColorChoice::Always => Color::Always,
+                ColorChoice::Never => Color::Never,
+            },
+            selection: Selection { connections: all, namespaces, pods },
+            is_finding_failure: fail_on_finding,
+            is_verbose: verbose,
+        }
+    }
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "clap's value parsers return a Result")]
+fn cluster_source(text: &str) -> Result<ClusterSource, String> {
+    Ok(match text {
+        "auto" => ClusterSource::Auto,
+        "none" => ClusterSource::None,
+        file => ClusterSource::File(PathBuf::from(file)),
+    })
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let parsed: Option<SignedDuration> = text.parse().ok();
+    parsed
+        .and_then(|duration| Duration::try_from(duration).ok())
+        .filter(|duration| !duration.is_zero())
+        .ok_or_else(|| "it should be longer than nothing and have units, such as 30s, 5m or 1h30m".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{path::PathBuf, time::Duration};
+
+    use clap::{CommandFactory as _, Parser as _};
+
+    use super::{Cli, Command, duration};
+    use crate::{
+        config::{Analyze, ClusterSource, Color, Contradiction, Format, Output, Trace},
+        filter::Selection,
+    };
+
+    fn parsed(line: &str) -> Result<Command, clap::error::ErrorKind> {
+        Cli::try_parse_from(line.split(' ')).map(|cli| cli.command).map_err(|error| error.kind())
+    }
+
+    fn quiet_text() -> Output {
+        Output {
+            format: Format::Text,
+            color: Color::Auto,
+            selection: Selection::default(),
+            is_finding_failure: false,
+            is_verbose: false,
+        }
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_bare_trace_has_the_defaults() {
+        let Ok(Command::Trace(arguments)) = parsed("mtlsnoop trace") else { panic!("trace is no command") };
+        let expected = Trace {
+            output: quiet_text(),
+            cluster: ClusterSource::Auto,
+            record: None,
+            duration: None,
+            is_kernel_log_shown: false,
+        };
+        assert_eq!(arguments.config(), Ok(expected));
+    }
+
+    #[test]
+    fn every_flag_of_a_trace_arrives() {
+        let line = "mtlsnoop trace -o json --all -n a -n b -p c/d --fail-on-finding --color never -v -w f --duration 1h30m \
+                    --cluster c.json --capture always --kernel-log";
+        let Ok(Command::Trace(arguments)) = parsed(line) else { panic!("{line}") };
+        let expected = Trace {
+            output: Output {
+                format: Format::Json,
+                color: Color::Never,
+                selection: Selection {
+                    connections: true,
+                    namespaces: vec!["a".to_owned(), "b".to_owned()],
+                    pods: vec!["c/d".to_owned()],
+                },
+                is_finding_failure: true,
+                is_verbose: true,
+            },
+            cluster: ClusterSource::File("c.json".into()),
+            record: Some("f".into()),
+            duration: Some(Duration::from_mins(90)),
+            is_kernel_log_shown: true,
+        };
+        assert_eq!(arguments.config(), Ok(expected));
+    }
+
+    #[test]
+    fn one_recording_is_analyzed_and_two_are_not() {
+        for (line, expected) in [
+            ("mtlsnoop analyze a --cluster none", Ok(PathBuf::from("a"))),
+            ("mtlsnoop analyze a b", Err(Contradiction::SeveralRecordings)),
+        ] {
+            let Ok(Command::Analyze(arguments)) = parsed(line) else { panic!("{line}") };
+            let config = arguments.config();
+            assert_eq!(config.map(|Analyze { file, .. }| file), expected);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_said_is_a_usage_error() {
+        use clap::error::ErrorKind::{
+            ArgumentConflict, InvalidSubcommand, InvalidValue, MissingRequiredArgument, UnknownArgument,
+            ValueValidation,
+        };
+        for (line, kind) in [
+            ("mtlsnoop trace --frobnicate", UnknownArgument),
+            ("mtlsnoop frobnicate", InvalidSubcommand),
+            ("mtlsnoop trace -o yaml", InvalidValue),
+            ("mtlsnoop trace --capture adaptive", InvalidValue),
+            ("mtlsnoop trace --duration 5", ValueValidation),
+            ("mtlsnoop trace -A -n default", ArgumentConflict),
+            ("mtlsnoop analyze", MissingRequiredArgument),
+        ] {
+            assert_eq!(parsed(line).err(), Some(kind), "{line}");
+        }
+    }
+
+    #[test]
+    fn durations_need_units_and_length() {
+        for (text, expected) in [
+            ("30s", Some(Duration::from_secs(30))),
+            ("5m", Some(Duration::from_mins(5))),
+            ("1h30m", Some(Duration::from_mins(90))),
+            ("250ms", Some(Duration::from_millis(250))),
+            ("5", None),
+            ("0s", None),
+            ("-5s", None),
+            ("soon", None),
+            ("", None),
+        ] {
+            assert_eq!(duration(text).ok(), expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! What a run was asked for, checked; must not know how it is said on the command line.
+
+use std::{path::PathBuf, time::Duration};
+
+use crate::filter::Selection;
+
+/// How updates are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// When there are colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Color {
+    /// On a terminal, unless `NO_COLOR` is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// What is written, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Output {
+    /// How updates are written.
+    pub format: Format,
+    /// When there are colours.
+    pub color: Color,
+    /// Which updates are written.
+    pub selection: Selection,
+    /// Findings make the exit code 3.
+    pub is_finding_failure: bool,
+    /// More about the run itself.
+    pub is_verbose: bool,
+}
+
+/// Where knowledge of the cluster comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClusterSource {
+    /// From wherever there is some.
+    Auto,
+    /// There is to be none.
+    None,
+    /// From a file that `kubectl get … -o json` wrote.
+    File(PathBuf),
+}
+
+/// A live trace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trace {
+    /// What is written, and how.
+    pub output: Output,
+    /// Where knowledge of the cluster comes from.
+    pub cluster: ClusterSource,
+    /// Where to record to.
+    pub record: Option<PathBuf>,
+    /// After how long to end; none to go on.
+    pub duration: Option<Duration>,
+    /// The kernel side's own diagnostics go to standard error.
+    pub is_kernel_log_shown: bool,
+}
+
+/// The analysis of a recording.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Analyze {
+    /// What is written, and how.
+    pub output: Output,
+    /// Where knowledge of the cluster comes from; [`ClusterSource::Auto`] is the recording.
+    pub cluster: ClusterSource,
+    /// The recording.
+    pub file: PathBuf,
+}
+
+/// What was asked for makes no sense together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Contradiction {
+    /// Pods are asked for, and nothing tells of pods.
+    #[error(
+        "-n and -p select pods, and nothing here tells which address is which pod: add `--cluster FILE`, where FILE holds what \
+         `kubectl get pods,services,endpointslices -A -o json` prints"
+    )]
+    PodsWithoutCluster,
+    /// Several recordings at once.
+    #[error(
+        "only one recording can be analyzed at a time for now: recordings of different nodes or times share no clock and no \
+         socket ids; run `mtlsnoop analyze` once for each"
+    )]
+    SeveralRecordings,
+}
+
+impl Trace {
+    /// Says what makes no sense together.
+    pub fn check(self) -> Result<Self, Contradiction> {
+        let has_cluster = matches!(self.cluster, ClusterSource::File(_));
+        if self.output.selection.is_of_pods() && !has_cluster {
+            return Err(Contradiction::PodsWithoutCluster);
+        }
+        Ok(self)
+    }
+}
+
+impl Analyze {
+    /// Says what makes no sense together.
+    pub fn check(self) -> Result<Self, Contradiction> {
+        if self.output.selection.is_of_pods() && self.cluster == ClusterSource::None {
+            return Err(Contradiction::PodsWithoutCluster);
+        }
+        Ok(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Analyze, ClusterSource, Color, Contradiction, Format, Output, Trace};
+    use crate::filter::Selection;
+
+    fn output(namespaces: &[&str]) -> Output {
+        let namespaces = namespaces.iter().map(|&name| name.to_owned()).collect();
+        Output {
+            format: Format::Text,
+            color: Color::Auto,
+            selection: Selection { namespaces, ..Selection::default() },
+            is_finding_failure: false,
+            is_verbose: false,
+        }
+    }
+
+    #[test]
+    fn pods_are_only_selected_where_they_can_be_known() {
+        let file = || ClusterSource::File("cluster.json".into());
+        let impossible = Err(Contradiction::PodsWithoutCluster);
+        for (namespaces, cluster, of_trace, of_analyze) in [
+            (&[] as &[&str], ClusterSource::Auto, Ok(()), Ok(())),
+            (&[], ClusterSource::None, Ok(()), Ok(())),
+            (&["default"], file(), Ok(()), Ok(())),
+            (&["default"], ClusterSource::Auto, impossible, Ok(())),
+            (&["default"], ClusterSource::None, impossible, impossible),
+        ] {
+            let trace = Trace {
+                output: output(namespaces),
+                cluster: cluster.clone(),
+                record: None,
+                duration: None,
+                is_kernel_log_shown: false,
+            };
+            assert_eq!(trace.check().map(drop), of_trace, "{namespaces:?} {cluster:?}");
+            let analyze =
+                Analyze { output: output(namespaces), cluster: cluster.clone(), file: "file".into() };
+            assert_eq!(analyze.check().map(drop), of_analyze, "{namespaces:?} {cluster:?}");
+        }
+    }
+}

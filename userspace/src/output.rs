@@ -1,0 +1,29 @@
+//! Standard output as a sink of the kind that was asked for; must not know what is written.
+
+use std::io::{self, BufWriter};
+
+use anstream::{AutoStream, ColorChoice};
+
+use crate::{
+    config::{Color, Format, Output},
+    sink::{Sink, json::JsonLines, terminal::Terminal},
+};
+
+/// Opens standard output.
+pub fn open(output: &Output) -> Box<dyn Sink> {
+    const BUFFER_BYTES: usize = 64 << 10;
+
+    let destination = BufWriter::with_capacity(BUFFER_BYTES, io::stdout());
+    match output.format {
+        Format::Json => Box::new(JsonLines::new(destination)),
+        Format::Text => Box::new(Terminal::new(destination, is_colored(output.color))),
+    }
+}
+
+fn is_colored(color: Color) -> bool {
+    match color {
+        Color::Auto => AutoStream::choice(&io::stdout()) != ColorChoice::Never,
+        Color::Always => true,
+        Color::Never => false,
+    }
+}

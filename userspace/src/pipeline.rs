@@ -1,0 +1,67 @@
+//! Core, filter and sink in a row, the same for live and replayed events; must not know where events come from.
+
+use crate::{
+    engine::{Engine, Settings},
+    event::Event,
+    filter::{Filter, Selection},
+    outcome::OutputError,
+    sink::Sink,
+    update::Update,
+};
+
+/// Takes events and writes what they mean.
+pub struct Pipeline {
+    engine: Engine,
+    filter: Filter,
+    sink: Box<dyn Sink>,
+    /// Kept for its memory.
+    updates: Vec<Update>,
+    had_finding: bool,
+}
+
+impl Pipeline {
+    /// Everything that is selected goes to the sink.
+    pub fn new(selection: Selection, sink: Box<dyn Sink>) -> Self {
+        Self {
+            engine: Engine::new(Settings::default()),
+            filter: Filter::new(selection),
+            sink,
+            updates: Vec::new(),
+            had_finding: false,
+        }
+    }
+
+    /// Takes an event.
+    pub fn event(&mut self, event: &Event) -> Result<(), OutputError> {
+        self.engine.apply(event, &mut self.updates);
+        self.write()
+    }
+
+    /// Hands on what was written so far.
+    pub fn flush(&mut self) -> Result<(), OutputError> {
+        Ok(self.sink.flush()?)
+    }
+
+    /// No more events come: writes what is still to be said, and the accounting.
+    pub fn finish(&mut self) -> Result<(), OutputError> {
+        self.engine.finish(&mut self.updates);
+        self.write()?;
+        self.sink.account(&self.filter.account(self.engine.summary()))?;
+        self.flush()
+    }
+
+    /// A finding was written.
+    pub fn had_finding(&self) -> bool {
+        self.had_finding
+    }
+
+    fn write(&mut self) -> Result<(), OutputError> {
+        for update in self.updates.drain(..) {
+            if self.filter.passes(&update) {
+                self.had_finding |= matches!(update, Update::Finding(_));
+                self.sink.update(&update)?;
+            }
+        }
+        Ok(())
+    }
+}

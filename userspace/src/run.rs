@@ -1,0 +1,231 @@
+//! `trace`: wires the live source, the recording and the pipeline, and ends them; must not know how any of them works.
+
+use std::{
+    fs::File,
+    io, mem,
+    path::{Path, PathBuf},
+    pin::Pin,
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result};
+use signal_hook::{
+    consts::{SIGINT, SIGTERM},
+    flag,
+};
+use tokio::{
+    runtime,
+    signal::unix::{Signal, SignalKind, signal},
+    time::{Interval, MissedTickBehavior, Sleep, interval, sleep},
+};
+
+use crate::{
+    config::{ClusterSource, Trace},
+    event::Event,
+    given_cluster::GivenCluster,
+    notice,
+    outcome::{Outcome, OutputError},
+    output,
+    pipeline::Pipeline,
+    sink::record::{RecordWriter, Target, WriteError},
+    source::kernel::{Kernel, Options},
+};
+
+/// How often the kernel's ring is drained: often enough for a burst of 8 MiB of records, seldom enough to cost nothing.
+const DRAIN_INTERVAL: Duration = Duration::from_millis(10);
+
+/// Traces until it is told to end.
+pub fn trace(config: &Trace) -> Result<Outcome> {
+    let cluster = GivenCluster::read(&config.cluster, config.output.is_verbose)?;
+    if config.output.is_verbose && config.cluster == ClusterSource::Auto {
+        notice::warn("no cluster is known; `--cluster FILE` adds names of pods and Services");
+    }
+    let target = config.record.as_deref().map(Target::prepare).transpose()?;
+    if config.is_kernel_log_shown {
+        notice::show_kernel_log();
+    }
+    let runtime =
+        runtime::Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;
+    runtime.block_on(live(config, cluster, target))
+}
+
+async fn live(config: &Trace, cluster: GivenCluster, target: Option<Target>) -> Result<Outcome> {
+    // Before anything is attached, so that a Ctrl-C during the start ends like one after it.
+    let mut inputs = Inputs::listen().context("cannot listen for signals")?;
+    let options = Options { kernel_log: config.is_kernel_log_shown, ..Options::default() };
+    let mut kernel = Kernel::start(&options)?;
+    let mut session = Session {
+        cluster,
+        recording: target.map(Recording::begin).transpose()?,
+        is_recording_complete: true,
+        pipeline: Pipeline::new(config.output.selection.clone(), output::open(&config.output)),
+        output: Ok(()),
+        node: None,
+    };
+    session.drain(&mut kernel);
+    announce(&kernel, session.node.as_deref(), config.output.is_verbose);
+    if let Some(duration) = config.duration {
+        inputs.end_after(duration);
+    }
+    while session.output.is_ok() {
+        match inputs.next().await {
+            Input::Drain => session.drain(&mut kernel),
+            Input::Interrupted | Input::Elapsed => break,
+        }
+    }
+    session.finish(kernel)?;
+    let has_failing_finding = config.output.is_finding_failure && session.pipeline.had_finding();
+    Ok(Outcome::of(session.is_recording_complete, has_failing_finding))
+}
+
+/// Says what is seen from now on, and what is not.
+fn announce(kernel: &Kernel, node: Option<&str>, is_verbose: bool) {
+    for hook in kernel.coverage().iter().filter(|hook| is_verbose || hook.program.is_none()) {
+        notice::warn(hook);
+    }
+    let hooks = kernel.coverage().iter().filter(|hook| hook.program.is_some()).count();
+    let node = node.unwrap_or("without a name");
+    notice::say(format_args!("tracing TCP on node {node} with {hooks} hooks; Ctrl-C ends it"));
+}
+
+/// What the loop waits for.
+enum Input {
+    /// It is time to drain the kernel.
+    Drain,
+    /// Somebody wants it to end.
+    Interrupted,
+    /// It was to last no longer.
+    Elapsed,
+}
+
+struct Inputs {
+    drain: Interval,
+    interrupt: Signal,
+    terminate: Signal,
+    end: Option<Pin<Box<Sleep>>>,
+}
+
+impl Inputs {
+    fn listen() -> io::Result<Self> {
+        exit_on_second_signal()?;
+        let mut drain = interval(DRAIN_INTERVAL);
+        drain.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let interrupt = signal(SignalKind::interrupt())?;
+        Ok(Self { drain, interrupt, terminate: signal(SignalKind::terminate())?, end: None })
+    }
+
+    fn end_after(&mut self, duration: Duration) {
+        self.end = Some(Box::pin(sleep(duration)));
+    }
+
+    async fn next(&mut self) -> Input {
+        tokio::select! {
+            biased;
+            _ = self.interrupt.recv() => Input::Interrupted,
+            _ = self.terminate.recv() => Input::Interrupted,
+            () = elapsed(self.end.as_mut()) => Input::Elapsed,
+            _ = self.drain.tick() => Input::Drain,
+        }
+    }
+}
+
+async fn elapsed(end: Option<&mut Pin<Box<Sleep>>>) {
+    match end {
+        Some(end) => end.await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The first signal ends the loop, which may take a moment; the second one does not wait for that.
+fn exit_on_second_signal() -> io::Result<()> {
+    let is_ending = Arc::new(AtomicBool::new(false));
+    for number in [SIGINT, SIGTERM] {
+        // Actions run in the order of registration: the first signal finds the flag down, and raises it.
+        flag::register_conditional_shutdown(number, 128 + number, Arc::clone(&is_ending))?;
+        flag::register(number, Arc::clone(&is_ending))?;
+    }
+    Ok(())
+}
+
+/// What events go through.
+struct Session {
+    cluster: GivenCluster,
+    recording: Option<Recording>,
+    is_recording_complete: bool,
+    pipeline: Pipeline,
+    /// What became of the output so far.
+    output: Result<(), OutputError>,
+    /// Name of the node, once the source told it.
+    node: Option<Box<str>>,
+}
+
+impl Session {
+    fn drain(&mut self, kernel: &mut Kernel) {
+        kernel.drain(&mut |event| self.event(event));
+        self.flush();
+    }
+
+    fn event(&mut self, event: Event) {
+        let Self { cluster, recording, is_recording_complete, pipeline, output, node } = self;
+        cluster.pass(event, &mut |event| {
+            if let Event::Began(began) = &event {
+                *node = Some(began.node.clone());
+            }
+            *is_recording_complete &= Recording::keep(recording, |writer| writer.write(&event));
+            if output.is_ok() {
+                *output = pipeline.event(&event);
+            }
+        });
+    }
+
+    /// Everything of a drain is readable after it: a finding by who waits for it, the recording even if we are killed.
+    fn flush(&mut self) {
+        self.is_recording_complete &= Recording::keep(&mut self.recording, RecordWriter::flush);
+        if self.output.is_ok() {
+            self.output = self.pipeline.flush();
+        }
+    }
+
+    /// Takes what is left, and says what is still to be said.
+    fn finish(&mut self, kernel: Kernel) -> Result<(), OutputError> {
+        kernel.finish(&mut |event| self.event(event));
+        self.flush();
+        match mem::replace(&mut self.output, Ok(())).and_then(|()| self.pipeline.finish()) {
+            Err(error) if !error.is_reader_gone() => Err(error),
+            _ => Ok(()),
+        }
+    }
+}
+
+struct Recording {
+    path: PathBuf,
+    writer: RecordWriter<File>,
+}
+
+impl Recording {
+    fn begin(target: Target) -> Result<Self> {
+        let path = target.path().to_owned();
+        Ok(Self { path, writer: target.begin()? })
+    }
+
+    /// Writes to the recording, if there is one; gives it up when that fails, and then gives false.
+    fn keep(
+        recording: &mut Option<Self>,
+        write: impl FnOnce(&mut RecordWriter<File>) -> Result<(), WriteError>,
+    ) -> bool {
+        let Some(Self { path, writer }) = recording else { return true };
+        let Err(error) = write(writer) else { return true };
+        say_stopped(path, &error);
+        *recording = None;
+        false
+    }
+}
+
+fn say_stopped(path: &Path, error: &WriteError) {
+    notice::warn(format_args!(
+        "recording to {} stopped: {error}. Likely cause: a full disk. What was recorded before can be analyzed, and tracing \
+         goes on without the recording",
+        path.display()
+    ));
+}

@@ -1,0 +1,125 @@
+//! The closed sets of names in the JSON contract; must not know in which objects they are.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::update;
+
+/// Makes an enum that is written as a name, from one of the core's. A variant that the core gains does not compile here
+/// until it has a name in the contract.
+macro_rules! names {
+    ($( $(#[$meta:meta])* $name:ident { $( $(#[$variant_meta:meta])* $variant:ident, )+ } )+) => { $(
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
+        #[serde(rename_all = "kebab-case")]
+        #[schemars(inline)]
+        pub(super) enum $name { $( $(#[$variant_meta])* $variant, )+ }
+
+        impl From<update::$name> for $name {
+            fn from(from: update::$name) -> Self {
+                match from { $( update::$name::$variant => Self::$variant, )+ }
+            }
+        }
+
+        #[cfg(test)]
+        impl $name {
+            /// The name in the core, and the one in the contract.
+            fn both_names() -> Vec<(&'static str, String)> {
+                [$( update::$name::$variant, )+]
+                    .into_iter()
+                    .map(|core| (core.name(), serde_json::to_value(Self::from(core)).unwrap().as_str().unwrap().to_owned()))
+                    .collect()
+            }
+        }
+    )+ };
+}
+
+names! {
+    /// Which end of a connection is told of.
+    Role {
+        /// The end that connected.
+        Connector,
+        /// The end that was accepted from a listener.
+        Acceptor,
+        /// Not known: the connection is older than the tracer.
+        Unknown,
+    }
+
+    /// What a listener did with a connection.
+    Behaviour {
+        /// It answered with a TLS handshake.
+        Tls,
+        /// It answered with a TLS alert.
+        TlsAlert,
+        /// It answered with something else.
+        Plaintext,
+        /// It sent a greeting, before the hello or beside it: what came is no answer.
+        SpokeFirst,
+        /// It took the bytes and answered nothing until the client gave up.
+        Silent,
+        /// It closed without an answer.
+        Closed,
+        /// It reset without an answer.
+        Reset,
+        /// Nobody listened.
+        Refused,
+        /// There was no way to it.
+        Unreachable,
+        /// The connect was never answered.
+        Timeout,
+    }
+
+    /// Who ended a connection.
+    EndedBy {
+        /// The connecting end.
+        Client,
+        /// The listener's end.
+        Server,
+        /// Both at the same time.
+        Both,
+        /// The network: a timeout or an unreachable host.
+        Network,
+    }
+
+    /// How a connection ended.
+    EndedHow {
+        /// By FIN.
+        Fin,
+        /// By RST.
+        #[serde(rename = "rst")]
+        Reset,
+        /// The connect failed or the connection broke, with an errno.
+        Error,
+        /// The connect was given up before it was answered.
+        GivenUp,
+    }
+
+    /// How sure a finding is.
+    Confidence {
+        /// It looks like it; nothing is known of the destination.
+        Possible,
+        /// It looks like it, and the destination has no proxy.
+        Likely,
+        /// There is direct evidence that the listener speaks plaintext.
+        Certain,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Behaviour, Confidence, EndedBy, EndedHow, Role};
+
+    #[test]
+    fn the_contract_has_the_names_of_the_core() {
+        let names = [
+            Role::both_names(),
+            Behaviour::both_names(),
+            EndedBy::both_names(),
+            EndedHow::both_names(),
+            Confidence::both_names(),
+        ];
+        for (core, contract) in names.into_iter().flatten() {
+            assert_eq!(core, contract);
+        }
+    }
+}
