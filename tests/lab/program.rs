@@ -4,17 +4,75 @@ use std::env;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 
-/// Envoy: `MTLSNOOP_ENVOY`, or what `cargo xtask setup` has put into the target folder, or the one on the path.
-pub fn envoy() -> Result<PathBuf> {
-    first_of("MTLSNOOP_ENVOY", "target/tools/envoy/envoy", "envoy").context("try `cargo xtask setup`")
+/// A program that this workspace builds or fetches.
+#[derive(Debug)]
+pub struct Built {
+    chosen: OnceLock<PathBuf>,
+    variable: &'static str,
+    in_target: &'static str,
+    name: &'static str,
+    made_by: &'static str,
 }
 
-/// The tracer: `MTLSNOOP_BIN`, or what `cargo xtask build` has made.
-pub fn tracer() -> Result<PathBuf> {
-    first_of("MTLSNOOP_BIN", "target/release/mtlsnoop", "mtlsnoop").context("try `cargo xtask build`")
+/// Envoy: the chosen one, or `MTLSNOOP_ENVOY`, or what set-up has put into the target folder, or the path's.
+pub static ENVOY: Built = Built {
+    chosen: OnceLock::new(),
+    variable: "MTLSNOOP_ENVOY",
+    in_target: "tools/envoy/envoy",
+    name: "envoy",
+    made_by: "cargo xtask setup",
+};
+
+/// The tracer: the chosen one, or `MTLSNOOP_BIN`, or what the build has put into the target folder, or the path's.
+pub static TRACER: Built = Built {
+    chosen: OnceLock::new(),
+    variable: "MTLSNOOP_BIN",
+    in_target: "release/mtlsnoop",
+    name: "mtlsnoop",
+    made_by: "cargo xtask build",
+};
+
+impl Built {
+    /// Uses this file from now on. The first choice stays.
+    pub fn choose(&self, program: PathBuf) {
+        self.chosen.get_or_init(|| program);
+    }
+
+    /// Where the program is.
+    pub fn find(&self) -> Result<PathBuf> {
+        if let Some(chosen) = self.chosen.get() {
+            return Ok(chosen.clone());
+        }
+        if let Some(path) = env::var_os(self.variable).filter(|path| !path.is_empty()).map(PathBuf::from) {
+            ensure!(path.is_file(), "{} names {}, which is not there", self.variable, path.display());
+            return Ok(path);
+        }
+        let built = target_folder().join(self.in_target);
+        if built.is_file() {
+            return Ok(built);
+        }
+        on_path(self.name).with_context(|| {
+            format!(
+                "there is neither {} nor {} on the path; try `{}`",
+                built.display(),
+                self.name,
+                self.made_by
+            )
+        })
+    }
+}
+
+/// Packages lie directly below the workspace. Cargo tells which one runs; checkouts may share compiled tests.
+fn target_folder() -> PathBuf {
+    if let Some(folder) = env::var_os("CARGO_TARGET_DIR") {
+        return PathBuf::from(folder);
+    }
+    let package = env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    Path::new(&package).with_file_name("target")
 }
 
 /// A helper of this package, which lies beside the tests (or one folder above) in the target folder.
@@ -29,20 +87,6 @@ pub fn helper(name: &str) -> Result<PathBuf> {
 pub fn system(name: &str) -> Result<PathBuf> {
     on_path(name)
         .with_context(|| format!("{name} is not installed; try `cargo xtask setup`, which names its package"))
-}
-
-fn first_of(variable: &str, in_workspace: &str, name: &str) -> Result<PathBuf> {
-    if let Some(path) = env::var_os(variable) {
-        let path = PathBuf::from(path);
-        anyhow::ensure!(path.is_file(), "{variable} is {}, which is no file", path.display());
-        return Ok(path);
-    }
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."));
-    let built = workspace.join(in_workspace);
-    if built.is_file() {
-        return Ok(built);
-    }
-    on_path(name).with_context(|| format!("there is neither {} nor {name} on the path", built.display()))
 }
 
 fn on_path(name: &str) -> Option<PathBuf> {

@@ -15,6 +15,9 @@ use mtlsnoop_tests::pod::Pod;
 use mtlsnoop_tests::scene::{Scene, SceneSpec};
 use mtlsnoop_tests::server::Backend;
 
+/// Makes another sidecar's cluster of the incident's.
+type Change = fn(Outbound) -> Outbound;
+
 const SOON: Duration = Duration::from_secs(5);
 
 fn redis_scene() -> Result<Scene> {
@@ -77,7 +80,7 @@ fn every_server_starts_and_stops() -> Result<()> {
         let groups = scene.cluster.cgroup().to_owned();
         drop(scene);
         assert!(!folder.exists() && !groups.exists(), "{backend:?} left something");
-        println!("{backend:?}: ready after {ready:?}, gone after {:?}", started.elapsed());
+        eprintln!("{backend:?}: ready after {ready:?}, gone after {:?}", started.elapsed());
     }
     Ok(())
 }
@@ -105,7 +108,7 @@ fn hand_made_listeners_do_what_their_names_say() -> Result<()> {
 fn tls_servers_take_the_mesh_or_turn_it_down() -> Result<()> {
     let as_mesh = |outbound: Outbound| outbound;
     let as_web = |outbound: Outbound| outbound.alpn(&["http/1.1"]);
-    let cases: [(Backend, fn(Outbound) -> Outbound, &str, &str); 4] = [
+    let cases: [(Backend, Change, &str, &str); 4] = [
         (Backend::RedisTls, as_mesh, "PING\r\n", "+PONG\r\n"),
         (Backend::RedisTlsForeign, as_mesh, "PING\r\n", ""),
         (Backend::NginxTls, as_mesh, "GET / HTTP/1.0\r\n\r\n", ""),
@@ -159,15 +162,16 @@ fn a_second_envoy_in_front_of_the_server_takes_what_its_mode_allows() -> Result<
 
 #[test]
 fn the_client_hello_is_as_long_as_was_asked_for() -> Result<()> {
-    let plain = |outbound: Outbound| outbound;
-    let cases: [(&str, std::ops::Range<usize>, Box<dyn Fn(Outbound) -> Outbound>); 4] = [
-        ("as in the incident", 190..230, Box::new(plain)),
-        ("padded", 517..518, Box::new(|outbound| outbound.tls_version(TlsVersion::V1_3).curves(&["X25519"]))),
-        (
-            "post-quantum",
-            1400..1700,
-            Box::new(|outbound| outbound.tls_version(TlsVersion::V1_3).curves(&["X25519MLKEM768"])),
-        ),
+    let cases: [(&str, std::ops::Range<usize>, Change); 4] = [
+        ("as in the incident", 190..230, |outbound| outbound),
+        ("517 bytes, as many clients pad theirs", 500..530, |outbound| {
+            let filler = "x".repeat(155);
+            outbound.alpn(&["istio-peer-exchange", "istio", &filler, &filler])
+        }),
+        ("TLS 1.3", 1400..1700, |outbound| outbound.tls_version(TlsVersion::V1_3)),
+        ("post-quantum", 1400..1700, |outbound| {
+            outbound.tls_version(TlsVersion::V1_3).curves(&["X25519MLKEM768"])
+        }),
     ];
     for (name, expected, change) in cases {
         let scene = SceneSpec::new("redis", 6379).start(Cluster::start()?)?;

@@ -58,7 +58,7 @@ impl Tracer {
         let group = cluster.cgroup().join("tracer");
         std::fs::create_dir_all(&folder)?;
         std::fs::create_dir_all(&group)?;
-        let mut process = Launch::new(&program::tracer()?, &folder)
+        let mut process = Launch::new(&program::TRACER.find()?, &folder)
             .in_cgroup(&group)
             .args(["trace"])
             .args(arguments)
@@ -79,6 +79,11 @@ impl Tracer {
     /// The process's number.
     pub fn pid(&self) -> u32 {
         self.process.pid()
+    }
+
+    /// What it has written to its standard error so far.
+    pub fn stderr(&self) -> String {
+        self.process.stderr()
     }
 
     /// All lines so far.

@@ -8,6 +8,7 @@ use crate::{setup::Purpose, test::Stage, workspace::Workspace};
 
 mod build;
 mod check;
+mod demo;
 mod process;
 mod setup;
 mod step;
@@ -16,7 +17,7 @@ mod workspace;
 
 /// Everything a developer of mtlsnoop runs. Each command first sets up what it needs.
 ///
-/// Exit codes: 0 done, 1 something failed (the last lines say what and what to try), 2 wrong usage.
+/// Exit codes: 0 done, 1 something failed (the last lines say what and what to try), 2 wrong usage, 130 interrupted.
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 struct Arguments {
@@ -41,6 +42,11 @@ enum Command {
     },
     /// Build target/release/mtlsnoop, with the eBPF programs inside
     Build,
+    /// The incident on this machine: an app, its Envoy sidecar and a plain Redis; found, mended, resolved
+    ///
+    /// Sets up and builds first. Needs root. Network namespaces stand for pods; nothing outside them is changed, and
+    /// all is gone afterwards, also after Ctrl-C (exit code 130). Succeeds only if all of it happened.
+    Demo,
     /// Run all tests: check, unit, scenarios, cli, contract, kernel, incident
     ///
     /// Sets up and builds first. A failing stage does not keep the later ones from running; a table at the end says how
@@ -54,9 +60,13 @@ enum Command {
     Check,
 }
 
+/// What a shell says of a program that SIGINT ended: 128 and the number of the signal.
+const INTERRUPTED: u8 = 130;
+
 fn main() -> ExitCode {
     match run(&Arguments::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is::<demo::Interrupted>() => ExitCode::from(INTERRUPTED),
         Err(error) => {
             eprintln!("xtask: {error:#}");
             ExitCode::FAILURE
@@ -69,6 +79,7 @@ fn run(command: &Command) -> Result<()> {
     match command {
         Command::Setup { purpose } => setup::ready(&workspace, *purpose).map(drop),
         Command::Build => build::run(&workspace),
+        Command::Demo => demo::run(&workspace),
         Command::Test { only } => test::run(&workspace, only),
         Command::Check => check::run(&workspace),
     }

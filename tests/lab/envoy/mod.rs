@@ -73,7 +73,7 @@ impl Sidecar {
             .with_context(|| format!("could not write {}", files.bootstrap.display()))?;
         std::os::unix::fs::chown(&files.folder, Some(SIDECAR_UID), Some(SIDECAR_UID))?;
 
-        let envoy = program::for_everyone(&program::envoy()?, container.folder())?;
+        let envoy = program::for_everyone(&program::ENVOY.find()?, container.folder())?;
         let process = container
             .command(envoy)
             .as_id(SIDECAR_UID)
