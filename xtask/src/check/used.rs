@@ -1,12 +1,7 @@
 //! Every path that a file names, written out in full: imports, types, calls, macros, derives. It judges none.
-use std::collections::HashMap;
+use std::{collections::HashMap, str::FromStr as _};
 
-use proc_macro2::{TokenStream, TokenTree};
-use syn::{
-    Attribute, ItemMod, ItemUse, Macro, Meta, UseTree,
-    spanned::Spanned as _,
-    visit::{self, Visit},
-};
+use proc_macro2::{Delimiter, LexError, Spacing, TokenStream, TokenTree};
 
 /// A path and where it stands.
 #[derive(PartialEq, Eq, Debug)]
@@ -15,15 +10,17 @@ pub(crate) struct Used {
     pub(crate) path: Vec<String>,
 }
 
-/// All paths in a file of the module `module`; code that is compiled for tests only is left out.
-pub(crate) fn used(text: &str, module: &[&str]) -> syn::Result<Vec<Used>> {
-    let file = syn::parse_file(text)?;
+/// All paths of more than one part, imports and macros in a file of the module `module`; code that is compiled for
+/// tests only is left out. It reads tokens, not a syntax tree: a path is a path wherever it stands, also in what macros
+/// and derives are given.
+pub(crate) fn used(text: &str, module: &[&str]) -> Result<Vec<Used>, LexError> {
+    let tokens: Vec<TokenTree> = TokenStream::from_str(text)?.into_iter().collect();
     let module: Vec<String> = module.iter().map(|&part| part.to_owned()).collect();
-    let mut imports =
-        Walk { module: module.clone(), imports: HashMap::new(), found: Vec::new(), reads_imports: true };
-    imports.visit_file(&file);
-    let mut paths = Walk { module, imports: imports.imports, found: Vec::new(), reads_imports: false };
-    paths.visit_file(&file);
+    let mut imports = Walk { module: module.clone(), imports: HashMap::new(), found: Vec::new() };
+    imports.walk(&tokens);
+    // Once more, because imports can stand below what uses them.
+    let mut paths = Walk { module, imports: imports.imports, found: Vec::new() };
+    paths.walk(&tokens);
     Ok(paths.found)
 }
 
@@ -33,16 +30,90 @@ struct Walk {
     /// What an imported name stands for.
     imports: HashMap<String, Vec<String>>,
     found: Vec<Used>,
-    /// The first walk only reads the imports, which may stand below what uses them.
-    reads_imports: bool,
 }
 
 impl Walk {
-    fn found(&mut self, line: usize, path: Vec<String>) {
-        let path = self.in_full(path);
-        if !self.reads_imports && !path.is_empty() {
-            self.found.push(Used { line, path });
+    fn walk(&mut self, mut rest: &[TokenTree]) {
+        while let Some(token) = rest.first() {
+            let taken = match token {
+                TokenTree::Punct(punct) if punct.as_char() == '#' && is_test_only(rest) => item_length(rest),
+                TokenTree::Ident(ident)
+                    if ident == "use" && !matches!(rest.get(1), Some(next) if is(next, '<')) =>
+                {
+                    let length = rest.iter().position(|token| is(token, ';')).unwrap_or(rest.len());
+                    self.import(&rest[1..length], Vec::new());
+                    length
+                }
+                TokenTree::Ident(ident) if ident == "mod" => self.module(rest),
+                TokenTree::Ident(_) => self.path(rest),
+                TokenTree::Group(group) => {
+                    self.walk(&group.stream().into_iter().collect::<Vec<_>>());
+                    1
+                }
+                TokenTree::Punct(_) | TokenTree::Literal(_) => 1,
+            };
+            rest = &rest[taken.clamp(1, rest.len())..];
         }
+    }
+
+    /// `mod name { … }`, of which the name counts for `super` inside.
+    fn module(&mut self, tokens: &[TokenTree]) -> usize {
+        let [_, TokenTree::Ident(name), TokenTree::Group(body), ..] = tokens else { return 1 };
+        self.module.push(name.to_string());
+        self.walk(&body.stream().into_iter().collect::<Vec<_>>());
+        self.module.pop();
+        3
+    }
+
+    /// `a::b::c` or `a!`. A single name is most often a variable, and says nothing.
+    fn path(&mut self, tokens: &[TokenTree]) -> usize {
+        let (path, length) = path(tokens);
+        let is_macro = tokens.get(length).is_some_and(|token| is(token, '!'));
+        if path.len() > 1 || is_macro {
+            self.found(&tokens[0], path);
+        }
+        length
+    }
+
+    /// One tree of a `use`: `a::b`, `a::b as c`, `a::{…}`, `a::*`.
+    fn import(&mut self, tokens: &[TokenTree], prefix: Vec<String>) {
+        let tokens = if is_separator(tokens) { &tokens[2..] } else { tokens };
+        let (path, length) = path(tokens);
+        let whole = [prefix, path].concat();
+        let rest = &tokens[length..];
+        let rest = if is_separator(rest) { &rest[2..] } else { rest };
+        match rest {
+            [TokenTree::Group(group), ..] if group.delimiter() == Delimiter::Brace => {
+                let trees: Vec<TokenTree> = group.stream().into_iter().collect();
+                for tree in trees.split(|token| is(token, ',')).filter(|tree| !tree.is_empty()) {
+                    self.import(tree, whole.clone());
+                }
+            }
+            [TokenTree::Ident(renamed), TokenTree::Ident(alias), ..] if renamed == "as" => {
+                self.imported(&tokens[0], whole, Some(alias.to_string()));
+            }
+            _ => {
+                if let Some(token) = tokens.first() {
+                    self.imported(token, whole, None);
+                }
+            }
+        }
+    }
+
+    fn imported(&mut self, token: &TokenTree, mut path: Vec<String>, alias: Option<String>) {
+        if path.len() > 1 && path.last().is_some_and(|last| last == "self") {
+            path.pop();
+        }
+        if let Some(alias) = alias.or_else(|| path.last().cloned()) {
+            let meaning = self.in_full(path.clone());
+            self.imports.insert(alias, meaning);
+        }
+        self.found(token, path);
+    }
+
+    fn found(&mut self, token: &TokenTree, path: Vec<String>) {
+        let path = self.in_full(path);
+        self.found.push(Used { line: token.span().start().line, path });
     }
 
     /// Replaces a relative or imported beginning by what it stands for.
@@ -57,170 +128,92 @@ impl Walk {
             Some("mtlsnoop") => (vec!["crate".to_owned()], &path[1..]),
             Some("core" | "alloc") => (vec!["std".to_owned()], &path[1..]),
             Some(name) => match self.imports.get(name) {
-                Some(meaning) if meaning.first().is_none_or(|first| first != name) => {
-                    return [meaning, &path[1..]].concat();
-                }
-                _ => return path,
+                Some(meaning) => (meaning.clone(), &path[1..]),
+                None => return path,
             },
             None => return path,
         };
         [base, rest.to_vec()].concat()
     }
-
-    fn import(&mut self, tree: &UseTree, mut prefix: Vec<String>) {
-        match tree {
-            UseTree::Path(path) => {
-                prefix.push(path.ident.to_string());
-                self.import(&path.tree, prefix);
-            }
-            UseTree::Group(group) => {
-                for tree in &group.items {
-                    self.import(tree, prefix.clone());
-                }
-            }
-            UseTree::Name(name) if name.ident == "self" => {
-                let alias = prefix.last().cloned().unwrap_or_default();
-                self.imported(tree, prefix, &alias);
-            }
-            UseTree::Name(name) => {
-                prefix.push(name.ident.to_string());
-                self.imported(tree, prefix, &name.ident.to_string());
-            }
-            UseTree::Rename(rename) => {
-                if rename.ident != "self" {
-                    prefix.push(rename.ident.to_string());
-                }
-                self.imported(tree, prefix, &rename.rename.to_string());
-            }
-            UseTree::Glob(_) => self.found(tree.span().start().line, prefix),
-        }
-    }
-
-    fn imported(&mut self, tree: &UseTree, path: Vec<String>, alias: &str) {
-        if self.reads_imports {
-            let path = self.in_full(path);
-            self.imports.insert(alias.to_owned(), path);
-        } else {
-            self.found(tree.span().start().line, path);
-        }
-    }
-
-    /// Paths in tokens that are not parsed further: macro arguments and derives.
-    fn scan(&mut self, tokens: TokenStream) {
-        let mut path: Vec<String> = Vec::new();
-        let mut line = 0;
-        let mut colons = 0;
-        for token in tokens {
-            match token {
-                TokenTree::Ident(ident) => {
-                    if colons < 2 {
-                        self.found(line, std::mem::take(&mut path));
-                        line = ident.span().start().line;
-                    }
-                    path.push(ident.to_string());
-                    colons = 0;
-                }
-                TokenTree::Punct(punct) if punct.as_char() == ':' => colons += 1,
-                TokenTree::Group(group) => {
-                    self.found(line, std::mem::take(&mut path));
-                    colons = 0;
-                    self.scan(group.stream());
-                }
-                TokenTree::Punct(_) | TokenTree::Literal(_) => {
-                    self.found(line, std::mem::take(&mut path));
-                    colons = 0;
-                }
-            }
-        }
-        self.found(line, path);
-    }
 }
 
-impl<'ast> Visit<'ast> for Walk {
-    fn visit_item(&mut self, item: &'ast syn::Item) {
-        if !attributes(item).iter().any(is_test_only) {
-            visit::visit_item(self, item);
+/// The path that the tokens begin with, and how many tokens it takes.
+fn path(tokens: &[TokenTree]) -> (Vec<String>, usize) {
+    let mut path = Vec::new();
+    let mut length = 0;
+    while let Some(TokenTree::Ident(ident)) = tokens.get(length) {
+        path.push(ident.to_string());
+        length += 1;
+        match &tokens[length..] {
+            [_, _, TokenTree::Ident(_), ..] if is_separator(&tokens[length..]) => length += 2,
+            _ => break,
         }
     }
+    (path, length)
+}
 
-    fn visit_item_use(&mut self, item: &'ast ItemUse) {
-        self.import(&item.tree, Vec::new());
-    }
+/// `::`
+fn is_separator(tokens: &[TokenTree]) -> bool {
+    matches!(tokens, [TokenTree::Punct(first), second, ..]
+        if first.as_char() == ':' && first.spacing() == Spacing::Joint && is(second, ':'))
+}
 
-    fn visit_item_mod(&mut self, item: &'ast ItemMod) {
-        self.module.push(item.ident.to_string());
-        visit::visit_item_mod(self, item);
-        self.module.pop();
-    }
+fn is(token: &TokenTree, character: char) -> bool {
+    matches!(token, TokenTree::Punct(punct) if punct.as_char() == character)
+}
 
-    fn visit_path(&mut self, path: &'ast syn::Path) {
-        let parts = path.segments.iter().map(|segment| segment.ident.to_string()).collect();
-        self.found(path.span().start().line, parts);
-        visit::visit_path(self, path);
-    }
+/// `#[cfg(test)]`, and no other condition.
+fn is_test_only(tokens: &[TokenTree]) -> bool {
+    matches!(tokens.get(1), Some(TokenTree::Group(attribute))
+        if attribute.stream().to_string().replace(' ', "") == "cfg(test)")
+}
 
-    fn visit_macro(&mut self, called: &'ast Macro) {
-        self.scan(called.tokens.clone());
-        visit::visit_macro(self, called);
-    }
-
-    fn visit_attribute(&mut self, attribute: &'ast Attribute) {
-        if let Meta::List(list) = &attribute.meta {
-            self.scan(list.tokens.clone());
-        }
-        visit::visit_attribute(self, attribute);
-    }
+/// From an attribute to the end of the item that it stands on: a body, or a semicolon.
+fn item_length(tokens: &[TokenTree]) -> usize {
+    let ends = |token: &TokenTree| {
+        is(token, ';') || matches!(token, TokenTree::Group(body) if body.delimiter() == Delimiter::Brace)
+    };
+    tokens.iter().position(ends).map_or(tokens.len(), |last| last + 1)
 }
 
 fn crate_path(module: &[String]) -> Vec<String> {
     [&["crate".to_owned()], module].concat()
 }
 
-/// `#[cfg(test)]`, and no other condition.
-fn is_test_only(attribute: &Attribute) -> bool {
-    attribute.path().is_ident("cfg")
-        && attribute.parse_args::<syn::Path>().is_ok_and(|condition| condition.is_ident("test"))
-}
-
-fn attributes(item: &syn::Item) -> &[Attribute] {
-    match item {
-        syn::Item::Mod(item) => &item.attrs,
-        syn::Item::Fn(item) => &item.attrs,
-        syn::Item::Use(item) => &item.attrs,
-        syn::Item::Impl(item) => &item.attrs,
-        syn::Item::Const(item) => &item.attrs,
-        syn::Item::Struct(item) => &item.attrs,
-        syn::Item::Enum(item) => &item.attrs,
-        _ => &[],
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::used;
 
-    /// Every path of a file in `flow::join`, but the prelude's.
+    /// Every path of a file in `flow::join`.
     fn paths(text: &str) -> Vec<String> {
         let used = used(text, &["flow", "join"]).unwrap();
-        used.into_iter().map(|used| used.path.join("::")).filter(|path| path.contains("::")).collect()
+        used.into_iter().map(|used| used.path.join("::")).collect()
     }
 
     #[test]
     fn paths_are_found_wherever_they_stand_and_are_written_out() {
-        let cases: [(&str, &[&str]); 14] = [
+        let cases: [(&str, &[&str]); 19] = [
             ("use std::{fs, net::{self, TcpStream as T}};", &["std::fs", "std::net", "std::net::TcpStream"]),
             ("use tokio::sync::*;", &["tokio::sync"]),
-            ("use super::other::A; fn f(_: A) {}", &["crate::flow::other::A", "crate::flow::other::A"]),
+            ("pub use ::serde;", &["serde"]),
+            (
+                "use super::other::A; fn f() { A::new() }",
+                &["crate::flow::other::A", "crate::flow::other::A::new"],
+            ),
             ("use super::super::sink::B;", &["crate::sink::B"]),
             ("use self::part::C;", &["crate::flow::join::part::C"]),
             ("use core::time;", &["std::time"]),
             ("fn f() { g(mtlsnoop::sink::D); }", &["crate::sink::D"]),
-            ("use std::time; fn f() { time::Instant::now(); }", &["std::time", "std::time::Instant::now"]),
-            ("fn f(_: Vec<std::fs::File>) {}", &["std::fs::File"]),
-            ("fn f() { format!(\"{}\", std::env::var(\"A\")); }", &["std::env::var"]),
-            ("fn f() { log::info!(\"a\"); }", &["log::info"]),
+            ("fn f() { time::Instant::now(); } use std::time;", &["std::time::Instant::now", "std::time"]),
+            ("fn f() { t::Instant::now(); } use std::time as t;", &["std::time::Instant::now", "std::time"]),
+            ("fn f(_: Vec<std::fs::File>, log: ::std::io::Error) {}", &["std::fs::File", "std::io::Error"]),
+            ("fn f() -> impl Iterator + use<'a> { a.map(u8::from) }", &["u8::from"]),
+            ("fn f() { println!(\"{}\", std::env::var(\"A\")); }", &["println", "std::env::var"]),
+            ("fn f(log: u8) { log; b.log(); log::info!(\"a\"); }", &["log::info"]),
             ("#[derive(Debug, serde::Serialize)] struct S;", &["serde::Serialize"]),
-            ("#[cfg(test)] mod tests { use std::fs; }", &[]),
+            ("#[cfg(test)] mod tests { use std::fs; } use std::io;", &["std::io"]),
+            ("#[cfg(test)]\n#[path = \"a\"] mod tests; use std::io;", &["std::io"]),
+            ("#[cfg(not(test))] use std::fs;", &["std::fs"]),
             ("mod inner { use super::super::E; }", &["crate::flow::E"]),
         ];
         for (text, expected) in cases {
@@ -231,13 +224,12 @@ mod tests {
     #[test]
     fn each_path_has_its_line() {
         let used = used("\n\nuse std::fs;\nfn f() {\n    log::info!(a::b);\n}\n", &[]).unwrap();
-        let lines: Vec<usize> =
-            used.iter().filter(|used| used.path.len() > 1).map(|used| used.line).collect();
+        let lines: Vec<usize> = used.iter().map(|used| used.line).collect();
         assert_eq!(lines, [3, 5, 5]);
     }
 
     #[test]
-    fn a_file_that_does_not_parse_is_an_error() {
+    fn an_unbalanced_file_is_an_error() {
         assert!(used("fn f( {", &[]).is_err());
     }
 }
