@@ -22,8 +22,9 @@ pub struct Pipeline {
 impl Pipeline {
     /// Everything that is selected goes to the sink.
     pub fn new(selection: Selection, sink: Box<dyn Sink>) -> Self {
+        let settings = Settings { connections: selection.needs_connections(), ..Settings::default() };
         Self {
-            engine: Engine::new(Settings::default()),
+            engine: Engine::new(settings),
             filter: Filter::new(selection),
             sink,
             updates: Vec::new(),

@@ -211,14 +211,14 @@ impl Incident {
     }
 
     fn resolve(self, success: &Success<'_>) -> Resolved {
-        let how = if success.was_tls { "with TLS to its hello" } else { "in plaintext to plaintext" };
+        let how = if success.was_tls { "in TLS" } else { "in plaintext" };
         let Finding { code, cause, server, count, first_seen, .. } = self.finding;
         Resolved {
             time: success.exchange.time,
             code,
             cause,
             client: success.client.clone(),
-            evidence: vec![format!("{} answered {} {how}", server.address, success.exchange.client).into()],
+            evidence: vec![format!("{} answers {} {how} now", server.address, success.exchange.client).into()],
             server,
             count,
             first_seen,

@@ -1,0 +1,5 @@
+//! The core on stories: each folder in `scenarios/` holds one, as events in and lines out, and needs no privileges.
+
+mod properties;
+mod scenarios;
+mod story;
