@@ -27,6 +27,8 @@ pub(crate) enum Stage {
     Cli,
     /// Record layout, JSON Schema, fixed names
     Contract,
+    /// The lab that the next two run in: pods, servers, clients (needs root)
+    Lab,
     /// The programs in this machine's kernel (needs root)
     Kernel,
     /// The whole incident with real Envoy and real servers (needs root)
@@ -100,19 +102,20 @@ impl Stage {
             Self::Scenarios => Some("replay"),
             Self::Cli => Some("cli"),
             Self::Contract => Some("contract"),
+            Self::Lab => Some("lab"),
             Self::Kernel => Some("kernel"),
             Self::Incident => Some("incident"),
         }
     }
 
     fn needs_root(self) -> bool {
-        matches!(self, Self::Kernel | Self::Incident)
+        matches!(self, Self::Lab | Self::Kernel | Self::Incident)
     }
 }
 
 fn cargo_test(workspace: &Workspace, tools: &Tools) -> Command {
     let mut cargo = workspace.cargo();
-    cargo.arg("test").env("MTLSNOOP_BIN", workspace.binary());
+    cargo.args(["test", "--release"]).env("MTLSNOOP_BIN", workspace.binary());
     if let Some(envoy) = &tools.envoy {
         cargo.env("MTLSNOOP_ENVOY", envoy);
     }
@@ -166,7 +169,7 @@ mod tests {
     #[test]
     fn every_stage_has_a_name_and_those_that_load_programs_come_last() {
         let names: Vec<String> = Stage::value_variants().iter().map(ToString::to_string).collect();
-        assert_eq!(names, ["check", "unit", "scenarios", "cli", "contract", "kernel", "incident"]);
+        assert_eq!(names, ["check", "unit", "scenarios", "cli", "contract", "lab", "kernel", "incident"]);
         assert!(Stage::value_variants().is_sorted_by_key(|stage| stage.needs_root()));
     }
 }
