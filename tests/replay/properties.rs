@@ -78,6 +78,9 @@ fn damage() -> impl Strategy<Value = (usize, usize, u8, u64)> {
 }
 
 fn damaged(mut events: Vec<Event>, (at, other, what, number): (usize, usize, u8, u64)) -> Vec<Event> {
+    if events.is_empty() {
+        return events;
+    }
     let (at, other) = (at % events.len(), other % events.len());
     match what % 4 {
         0 => events.swap(at, other),
