@@ -30,8 +30,9 @@ Examples:
   Every connection of this node, without a cluster:
     sudo mtlsnoop trace --all
 
-Text and JSON go to standard output, everything about the run itself to standard error. A line there that begins
-with `tracing` says that from now on everything is seen. Ctrl-C ends with a summary, a second Ctrl-C at once.";
+Text and JSON go to standard output, everything about the run itself to standard error. A line there
+that begins with `tracing` says that from now on everything is seen. Ctrl-C ends with a summary, a
+second Ctrl-C at once.";
 
 const ANALYZE_EXAMPLES: &str = "\
 Examples:
@@ -50,7 +51,7 @@ With the same flags, the JSON lines are byte for byte those of the live trace.";
 /// shows the evidence, prints the manifest that mends it, and says when it is mended. It only observes: traffic is
 /// never changed.
 #[derive(Debug, Parser)]
-#[command(name = "mtlsnoop", version, after_help = EXIT_CODES, max_term_width = 110)]
+#[command(name = "mtlsnoop", version, after_help = EXIT_CODES, max_term_width = 100)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -83,14 +84,13 @@ pub struct TraceArgs {
     output: OutputArgs,
     /// Where names of pods and Services come from: `auto`, `none`, or a file
     ///
-    /// A file holds what `kubectl get pods,services,endpointslices -A -o json` prints; with
-    /// `destinationrules,peerauthentications` added the same works. It is read once, at the start. `auto` knows of no
-    /// cluster yet, so that it is the same as `none`.
+    /// A file holds what `kubectl get pods,services,endpointslices -A -o json` prints. It
+    /// is read once, at the start. `auto` knows of no cluster yet, so that it is the same as `none`.
     #[arg(long, value_name = "auto|none|FILE", default_value = "auto", value_parser = cluster_source, value_hint = ValueHint::FilePath)]
     cluster: ClusterSource,
     /// Record to FILE, for `mtlsnoop analyze`
     ///
-    /// The recording holds connections, `ClientHellos` and at most 64 first bytes of their answers, and no other
+    /// The recording holds connections, client hellos and at most 64 first bytes of their answers, and no other
     /// payload. An existing recording is replaced; a file that is anything else is left alone.
     #[arg(short = 'w', long = "write", value_name = "FILE", value_hint = ValueHint::FilePath)]
     record: Option<PathBuf>,
@@ -143,7 +143,7 @@ struct OutputArgs {
     /// Exit with 3 when there was a finding
     #[arg(long)]
     fail_on_finding: bool,
-    /// When to use colours; `auto` is on a terminal, unless `NO_COLOR` is set
+    /// When to use colours; `auto` is on a terminal, unless the environment has `NO_COLOR`
     #[arg(long, value_enum, default_value_t = ColorChoice::Auto, value_name = "WHEN")]
     color: ColorChoice,
     /// Say more about the run itself on standard error

@@ -27,6 +27,11 @@ impl Selection {
         !(self.namespaces.is_empty() && self.pods.is_empty())
     }
 
+    /// Connections are shown, or counted when they are left out.
+    pub fn needs_connections(&self) -> bool {
+        self.connections || self.is_of_pods()
+    }
+
     /// One end is both in a namespace and a pod that were asked for.
     fn has(&self, party: &Party) -> bool {
         let namespace = party.namespace.as_deref();

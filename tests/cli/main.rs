@@ -1,0 +1,12 @@
+//! The command line as users and scripts have it: arguments in; output, messages and exit codes out.
+
+#![cfg(test)]
+
+mod analyze;
+mod broken_recording;
+mod help;
+mod live;
+mod program;
+mod schema;
+mod start;
+mod usage;
