@@ -77,6 +77,10 @@ offsets! {
     cgroup_node: "cgroup"."kn",
     /// Identity of a kernfs node, u64: the cgroup id.
     node_id: "kernfs_node"."id",
+    /// Pointer to the first thread of a thread's process.
+    task_leader: "task_struct"."group_leader",
+    /// Command name of a thread, 16 bytes.
+    task_name: "task_struct"."comm",
     /// Start of the packet buffer, pointer.
     packet_head: "sk_buff"."head",
     /// Offset of the IP header in the buffer, u16.

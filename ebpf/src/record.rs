@@ -86,7 +86,7 @@ pub struct Owner {
     pub gid: u32,
     /// Always 0.
     pub reserved: u32,
-    /// Command name of the current process, NUL padded; empty where the current process is not the owner.
+    /// Command name of the current process (of its first thread), NUL padded; empty where the current process is not the owner.
     pub process: [u8; 16],
 }
 

@@ -5,9 +5,9 @@ use core::ffi::c_void;
 use aya_ebpf::{
     bindings::bpf_pidns_info,
     helpers::{
-        bpf_get_current_uid_gid,
+        bpf_get_current_uid_gid, bpf_probe_read_kernel, bpf_probe_read_kernel_buf,
         generated::{
-            bpf_get_current_comm, bpf_get_current_pid_tgid, bpf_get_ns_current_pid_tgid, bpf_jiffies64,
+            bpf_get_current_pid_tgid, bpf_get_current_task, bpf_get_ns_current_pid_tgid, bpf_jiffies64,
         },
     },
     programs::BtfTracePointContext,
@@ -20,7 +20,7 @@ use mtlsnoop_ebpf::{
 
 use crate::{
     emit,
-    sock::{Socket, TRACER},
+    sock::{Socket, TRACER, offset},
 };
 
 /// Values of `include/net/tcp_states.h`.
@@ -107,7 +107,24 @@ unsafe fn write_owner(socket: Socket, by_current: bool, to: *mut Owner) {
         if by_current {
             (*to).pid = (bpf_get_current_pid_tgid() >> 32) as u32;
             (*to).gid = (bpf_get_current_uid_gid() >> 32) as u32;
-            bpf_get_current_comm((&raw mut (*to).process).cast(), 16);
+            write_process_name(&raw mut (*to).process);
+        }
+    }
+}
+
+/// The name of the process: its first thread's. The current thread may have one of its own (Envoy: `wrk:worker_0`).
+///
+/// # Safety
+/// `to` must be writable.
+#[inline(always)]
+unsafe fn write_process_name(to: *mut [u8; 16]) {
+    // SAFETY: the helper gives the address of the current task; what is read from there on may fail. A name that cannot be
+    // read stays empty, which means not known.
+    unsafe {
+        let task = bpf_get_current_task() as *const u8;
+        let leader_at = task.add(offset!(task_leader) as usize).cast::<*const u8>();
+        if let Ok(leader) = bpf_probe_read_kernel(leader_at) {
+            let _ = bpf_probe_read_kernel_buf(leader.add(offset!(task_name) as usize), &mut *to);
         }
     }
 }
