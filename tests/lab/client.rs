@@ -44,6 +44,7 @@ pub fn openssl(container: &Container, server: SocketAddr, arguments: &[&str]) ->
 pub struct Sending {
     pieces: Vec<Vec<u8>>,
     acked: bool,
+    connections: u32,
     wait: Duration,
     uid: u32,
 }
@@ -63,13 +64,19 @@ impl Sending {
     /// Sends each piece with a write of its own.
     pub fn pieces(pieces: &[&[u8]]) -> Self {
         let pieces = pieces.iter().map(|piece| piece.to_vec()).collect();
-        Self { pieces, acked: false, wait: Duration::from_secs(1), uid: APP_UID }
+        Self { pieces, acked: false, connections: 1, wait: Duration::from_secs(1), uid: APP_UID }
     }
 
     /// Sends a piece only after the one before has been acknowledged, so that no two share a segment.
     #[must_use]
     pub fn each_acknowledged(self) -> Self {
         Self { acked: true, ..self }
+    }
+
+    /// Opens this many connections at once, and does the same on each.
+    #[must_use]
+    pub fn on_connections(self, connections: u32) -> Self {
+        Self { connections, ..self }
     }
 
     /// How long to wait for an answer before giving up.
@@ -91,21 +98,31 @@ impl Sending {
         container
             .command(helper)
             .as_id(self.uid)
-            .args([&server.to_string(), pace, &self.wait.as_millis().to_string()])
+            .args([&server.to_string(), &self.connections.to_string(), pace])
+            .args([&self.wait.as_millis().to_string()])
             .args(self.pieces.iter().map(|piece| HEXLOWER.encode(piece)))
             .start()
     }
 
-    /// Sends, and waits for the end.
+    /// Sends on one connection, and waits for its end.
     pub fn run(&self, container: &Container, server: SocketAddr) -> Result<Reply> {
-        reply(&self.start(container, server)?.wait(wait::LONG)?)
+        self.run_all(container, server)?.pop().context("lab-sender reported no connection")
+    }
+
+    /// Sends on all connections, and waits for their ends.
+    pub fn run_all(&self, container: &Container, server: SocketAddr) -> Result<Vec<Reply>> {
+        replies(&self.start(container, server)?.wait(wait::LONG)?)
     }
 }
 
 /// Reads what the helper has printed.
-pub fn reply(output: &Output) -> Result<Reply> {
+pub fn replies(output: &Output) -> Result<Vec<Reply>> {
     ensure!(output.status.success(), "lab-sender failed ({}): {}", output.status, output.stderr);
-    let value: Value = serde_json::from_str(&output.stdout).context("lab-sender printed no JSON")?;
+    output.stdout.lines().map(reply).collect()
+}
+
+fn reply(line: &str) -> Result<Reply> {
+    let value: Value = serde_json::from_str(line).context("lab-sender printed no JSON")?;
     let text =
         |key: &str| value[key].as_str().map(String::from).with_context(|| format!("no {key} in {value}"));
     let port = value["port"].as_u64().and_then(|port| port.try_into().ok());

@@ -125,8 +125,11 @@ fn owner(kind: &str, name: &str) -> Value {
     }])
 }
 
-fn image(container: &Container) -> &'static str {
-    if container.name() == SIDECAR { "docker.io/istio/proxyv2:1.6.0" } else { "docker.io/library/redis:7.0" }
+fn image(container: &Container) -> String {
+    match container.name() {
+        SIDECAR => "docker.io/istio/proxyv2:1.6.0".to_owned(),
+        name => format!("docker.io/library/{name}:latest"),
+    }
 }
 
 fn container_spec(container: &Container) -> Value {

@@ -1,9 +1,10 @@
 //! A client that sends given bytes in given pieces and tells how the other end took it; it must not know what
 //! the bytes mean.
 //!
-//! `lab-sender ADDRESS:PORT acked|at-once WAIT_MS HEX…` sends each HEX with a write of its own, with `acked` only
-//! when the one before has been acknowledged, then reads for at most `WAIT_MS` after the last byte. It prints one
-//! JSON object: `{"ended":"eof"|"reset"|"open"|"refused"|"unreachable"|"timeout"|"other","received":HEX,"port":N}`.
+//! `lab-sender ADDRESS:PORT COUNT acked|at-once WAIT_MS HEX…` opens COUNT connections at once. On each it sends each
+//! HEX with a write of its own, with `acked` only when the one before has been acknowledged, then reads for at most
+//! `WAIT_MS` after the last byte. It prints one JSON object a connection:
+//! `{"ended":"eof"|"reset"|"open"|"refused"|"unreachable"|"timeout"|"other","received":HEX,"port":N}`.
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -26,37 +27,54 @@ mod request {
 
 fn main() -> ExitCode {
     match run() {
-        Ok(report) => {
-            // Nothing can be done when standard output is closed.
-            let _ = writeln!(std::io::stdout(), "{report}");
-            ExitCode::SUCCESS
-        }
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
+            // Nothing can be done when standard error is closed.
             let _ = writeln!(std::io::stderr(), "lab-sender: {error:#}");
             ExitCode::FAILURE
         }
     }
 }
 
-fn run() -> Result<serde_json::Value> {
+fn run() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [address, pace, wait_ms, pieces @ ..] = arguments.as_slice() else {
-        bail!("usage: lab-sender ADDRESS:PORT acked|at-once WAIT_MS HEX…")
+    let [address, count, pace, wait_ms, pieces @ ..] = arguments.as_slice() else {
+        bail!("usage: lab-sender ADDRESS:PORT COUNT acked|at-once WAIT_MS HEX…")
     };
     let address: SocketAddr = address.parse().with_context(|| format!("{address} is no address"))?;
+    let count: usize = count.parse().with_context(|| format!("{count} is no count"))?;
     let wait = Duration::from_millis(wait_ms.parse().with_context(|| format!("{wait_ms} is no time"))?);
     let pieces = pieces
         .iter()
         .map(|piece| HEXLOWER.decode(piece.as_bytes()).with_context(|| format!("{piece} is not hexadecimal")))
         .collect::<Result<Vec<_>>>()?;
 
+    let acked = pace == "acked";
+    let reports = thread::scope(|scope| {
+        let started: Vec<_> =
+            (0..count).map(|_| scope.spawn(|| connection(address, &pieces, acked, wait))).collect();
+        started.into_iter().map(|thread| thread.join().ok()).collect::<Option<Vec<_>>>()
+    });
+    let mut stdout = std::io::stdout().lock();
+    for report in reports.context("a connection's thread panicked")? {
+        writeln!(stdout, "{}", report?)?;
+    }
+    Ok(())
+}
+
+fn connection(
+    address: SocketAddr,
+    pieces: &[Vec<u8>],
+    acked: bool,
+    wait: Duration,
+) -> Result<serde_json::Value> {
     let mut stream = match TcpStream::connect(address) {
         Ok(stream) => stream,
         Err(error) => return Ok(json!({ "ended": ending(&error), "received": "" })),
     };
     let port = stream.local_addr()?.port();
     let mut received = Vec::new();
-    let ended = match exchange(&mut stream, &pieces, pace == "acked", wait, &mut received) {
+    let ended = match exchange(&mut stream, pieces, acked, wait, &mut received) {
         Ok(()) => "eof",
         Err(error) => ending(&error),
     };

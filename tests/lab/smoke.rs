@@ -199,6 +199,20 @@ fn received_length(address: SocketAddr, trigger: impl Fn() -> Result<()> + Send 
 }
 
 #[test]
+fn many_clients_at_once_all_fail_behind_the_sidecar() -> Result<()> {
+    let scene = redis_scene()?;
+    let _sidecar = scene.client_sidecar(&scene.unconditional_mtls()?)?;
+    let sending = Sending::pieces(&[b"PING\r\n"]).on_connections(200).waiting(SOON);
+    let replies = sending.run_all(scene.client.app_container()?, scene.address())?;
+    assert_eq!(replies.len(), 200);
+    assert!(
+        replies.iter().all(|reply| reply.received_hex.is_empty() && reply.ended != "open"),
+        "{replies:?}"
+    );
+    Ok(())
+}
+
+#[test]
 fn addresses_without_a_server_fail_as_they_should() -> Result<()> {
     let scene = SceneSpec::new("redis", 6379).start(Cluster::start()?)?;
     let sending = Sending::pieces(&[b"hello"]).as_id(SIDECAR_UID);

@@ -52,6 +52,11 @@ impl Screen {
         self.line(format_args!("    {DONE}ok{DONE:#} {text}"))
     }
 
+    /// All of it has happened.
+    pub(super) fn finish(&mut self, text: impl Display) -> Result<()> {
+        self.line(format_args!("\n{DONE}ok{DONE:#} {text}"))
+    }
+
     /// A command, as one would type it in the pod.
     pub(super) fn command(&mut self, place: &str, command: &str) -> Result<()> {
         self.line(format_args!("    {COMMAND}{place} $ {command}{COMMAND:#}"))

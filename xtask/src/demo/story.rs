@@ -34,16 +34,17 @@ pub(super) fn tell() -> Result<()> {
     let begun = Instant::now();
     let mut screen = Screen::new(STEPS);
     let scene = SceneSpec::new("redis", 6379).start(Cluster::start_like_the_incident()?)?;
-    let folder = scene.cluster.folder().to_owned();
+    let traces = [scene.cluster.folder().to_owned(), scene.cluster.cgroup().to_owned()];
     let told = Story { screen: &mut screen, scene }.tell();
     if let Err(error) = told {
         let step = screen.step_now();
         return Err(error.context(format!("step {step} of {STEPS} went wrong")));
     }
-    ensure!(!folder.exists(), "{} is still there", folder.display());
-    screen.say("")?;
-    screen.done(format_args!(
-        "the whole story in {:.1} s; nothing is left behind",
+    for trace in traces {
+        ensure!(!trace.exists(), "{} is still there", trace.display());
+    }
+    screen.finish(format_args!(
+        "The whole story in {:.1} s; nothing is left behind",
         begun.elapsed().as_secs_f64()
     ))
 }
