@@ -36,7 +36,8 @@ fn beginnings(events: &[Event]) -> u64 {
 
 /// The same events with the count that a source gives after them.
 fn counted(events: &[Event]) -> Vec<Event> {
-    let mut events: Vec<_> = events.iter().filter(|event| !matches!(event, Event::Counted(_))).cloned().collect();
+    let mut events: Vec<_> =
+        events.iter().filter(|event| !matches!(event, Event::Counted(_))).cloned().collect();
     let time = events.iter().map(Event::time).max().unwrap_or_default();
     let seen = beginnings(&events);
     events.push(Event::Counted(mtlsnoop::event::loss::Counters { time, seen, own: 0, lost: Vec::new() }));
@@ -51,7 +52,8 @@ fn recut(events: &[Event], cuts: &[usize], reversed: bool) -> Vec<Event> {
             result.push(event.clone());
             continue;
         };
-        let mut places: Vec<_> = cuts.iter().map(|cut| cut % segment.data.len()).chain([0, segment.data.len()]).collect();
+        let mut places: Vec<_> =
+            cuts.iter().map(|cut| cut % segment.data.len()).chain([0, segment.data.len()]).collect();
         places.sort_unstable();
         places.dedup();
         let mut parts: Vec<_> = places.windows(2).map(|range| part(segment, range[0], range[1])).collect();
@@ -92,7 +94,9 @@ fn damaged(mut events: Vec<Event>, (at, other, what, number): (usize, usize, u8,
                 segment.expected_bytes = u32::try_from(number >> 40).unwrap();
             }
             Event::FirstBytes(bytes) => bytes.data = Bytes::copy_from_slice(&number.to_be_bytes()),
-            Event::Ended(ended) => (ended.bytes_sent, ended.error) = (number, u32::try_from(number >> 40).unwrap()),
+            Event::Ended(ended) => {
+                (ended.bytes_sent, ended.error) = (number, u32::try_from(number >> 40).unwrap())
+            }
             Event::Opened(opened) | Event::Accepted(opened) => opened.socket.0 = number % 200,
             _ => {}
         },

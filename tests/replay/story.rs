@@ -39,7 +39,8 @@ impl Story {
     pub(crate) fn events(&self) -> Vec<Event> {
         let text = fs::read_to_string(self.folder.join("events.jsonl")).unwrap();
         let read = |(number, line)| {
-            serde_json::from_str(line).unwrap_or_else(|error| panic!("{}, event {}: {error}", self.name(), number + 1))
+            serde_json::from_str(line)
+                .unwrap_or_else(|error| panic!("{}, event {}: {error}", self.name(), number + 1))
         };
         text.lines().enumerate().map(read).collect()
     }
@@ -52,7 +53,8 @@ impl Story {
             return Ok(());
         }
         let expected = fs::read_to_string(path).unwrap_or_default();
-        let is_told = fs::read_to_string(self.folder.join("story.txt")).is_ok_and(|story| !story.trim().is_empty());
+        let is_told =
+            fs::read_to_string(self.folder.join("story.txt")).is_ok_and(|story| !story.trim().is_empty());
         if found == expected && is_told {
             return Ok(());
         }

@@ -6,12 +6,12 @@ pub mod update;
 pub mod protocol;
 pub mod tls;
 
-pub mod flow;
 pub mod attempt;
-pub mod listener;
-pub mod identity;
-pub mod verdict;
 pub mod engine;
+pub mod flow;
+pub mod identity;
+pub mod listener;
+pub mod verdict;
 
 pub mod source;
 

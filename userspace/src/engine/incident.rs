@@ -218,7 +218,9 @@ impl Incident {
             code,
             cause,
             client: success.client.clone(),
-            evidence: vec![format!("{} answers {} {how} now", server.address, success.exchange.client).into()],
+            evidence: vec![
+                format!("{} answers {} {how} now", server.address, success.exchange.client).into(),
+            ],
             server,
             count,
             first_seen,

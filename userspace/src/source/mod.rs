@@ -2,6 +2,6 @@
 
 pub mod cgroup;
 pub mod cluster_file;
-pub mod listeners;
 pub mod kernel;
+pub mod listeners;
 pub mod replay;

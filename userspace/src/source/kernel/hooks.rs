@@ -38,51 +38,74 @@ pub(super) struct Plan {
     pub(super) lost_without: &'static str,
 }
 
-/// What `--capture always` attaches.
-pub(super) const ALWAYS: [Plan; 5] = [
-    Plan {
-        name: "connections",
-        variants: &[Variant {
-            program: program::SOCKET_STATE,
-            place: Place::Tracepoint("inet_sock_set_state"),
-        }],
-        is_required: true,
-        lost_without: "connections cannot be followed",
-    },
-    Plan {
-        name: "resets received",
-        variants: &[Variant {
-            program: program::RESET_RECEIVED,
-            place: Place::Tracepoint("tcp_receive_reset"),
-        }],
-        is_required: false,
-        lost_without: "a received reset is told by the socket's error only",
-    },
-    Plan {
-        name: "resets sent",
-        variants: &[
-            Variant { program: program::RESET_SENT, place: Place::Tracepoint("tcp_send_reset") },
-            Variant {
-                program: program::RESET_SENT_WITHOUT_REASON,
-                place: Place::Tracepoint("tcp_send_reset"),
-            },
-        ],
-        is_required: false,
-        lost_without: "refusals to remote clients are not seen, and resets have no reason",
-    },
-    Plan {
-        name: "payload sent",
-        variants: &[Variant { program: program::PAYLOAD_SENT, place: Place::Egress }],
-        is_required: true,
-        lost_without: "hellos that clients on this node send are not seen",
-    },
-    Plan {
-        name: "payload received",
-        variants: &[Variant { program: program::PAYLOAD_RECEIVED, place: Place::Ingress }],
-        is_required: true,
-        lost_without: "answers to clients on this node are not seen",
-    },
-];
+/// How much is attached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Capture {
+    /// One record per socket at its end, and resets; nothing per packet. It tells suspicions, not findings.
+    Sentinel,
+    /// Every connection from its connect on, with the first payload each way.
+    #[default]
+    Always,
+}
+
+impl Capture {
+    /// What it attaches.
+    pub(super) fn plans(self) -> &'static [Plan] {
+        match self {
+            Self::Sentinel => &SENTINEL,
+            Self::Always => &ALWAYS,
+        }
+    }
+}
+
+const CONNECTIONS: Plan = Plan {
+    name: "connections",
+    variants: &[Variant { program: program::SOCKET_STATE, place: Place::Tracepoint("inet_sock_set_state") }],
+    is_required: true,
+    lost_without: "connections cannot be followed",
+};
+
+const SOCKET_ENDS: Plan = Plan {
+    name: "ends of sockets",
+    variants: &[Variant { program: program::SOCKET_DESTROYED, place: Place::Tracepoint("tcp_destroy_sock") }],
+    is_required: true,
+    lost_without: "nothing is known of connections",
+};
+
+const RESETS_RECEIVED: Plan = Plan {
+    name: "resets received",
+    variants: &[Variant { program: program::RESET_RECEIVED, place: Place::Tracepoint("tcp_receive_reset") }],
+    is_required: false,
+    lost_without: "a received reset is told by the socket's error only",
+};
+
+const RESETS_SENT: Plan = Plan {
+    name: "resets sent",
+    variants: &[
+        Variant { program: program::RESET_SENT, place: Place::Tracepoint("tcp_send_reset") },
+        Variant { program: program::RESET_SENT_WITHOUT_REASON, place: Place::Tracepoint("tcp_send_reset") },
+    ],
+    is_required: false,
+    lost_without: "refusals to remote clients are not seen, and resets have no reason",
+};
+
+const PAYLOAD_SENT: Plan = Plan {
+    name: "payload sent",
+    variants: &[Variant { program: program::PAYLOAD_SENT, place: Place::Egress }],
+    is_required: true,
+    lost_without: "hellos that clients on this node send are not seen",
+};
+
+const PAYLOAD_RECEIVED: Plan = Plan {
+    name: "payload received",
+    variants: &[Variant { program: program::PAYLOAD_RECEIVED, place: Place::Ingress }],
+    is_required: true,
+    lost_without: "answers to clients on this node are not seen",
+};
+
+const SENTINEL: [Plan; 3] = [SOCKET_ENDS, RESETS_RECEIVED, RESETS_SENT];
+
+const ALWAYS: [Plan; 5] = [CONNECTIONS, RESETS_RECEIVED, RESETS_SENT, PAYLOAD_SENT, PAYLOAD_RECEIVED];
 
 /// What became of a hook on this kernel.
 #[derive(Clone, Debug)]

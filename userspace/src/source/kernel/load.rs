@@ -14,7 +14,7 @@ use crate::source::{
     cgroup,
     kernel::{
         Options,
-        hooks::{self, Hook, Place, Plan, Variant},
+        hooks::{Hook, Place, Plan, Variant},
         offsets::{self, OffsetError},
     },
 };
@@ -108,7 +108,8 @@ pub(super) fn load(options: &Options) -> Result<Loaded, StartError> {
     let cgroup_mount = cgroup::mount().map_err(|error| StartError::Cgroup(error.to_string().into()))?;
     let root = File::open(&cgroup_mount).map_err(|error| StartError::Cgroup(error.to_string().into()))?;
     let mut attacher = Attacher { programs: &mut programs, btf: &btf, root: &root };
-    let coverage = hooks::ALWAYS.iter().map(|plan| attacher.attach(plan)).collect::<Result<_, _>>()?;
+    let coverage =
+        options.capture.plans().iter().map(|plan| attacher.attach(plan)).collect::<Result<_, _>>()?;
     Ok(Loaded { programs, ring, counters, coverage, cgroup_mount })
 }
 

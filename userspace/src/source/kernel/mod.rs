@@ -7,7 +7,7 @@ mod load;
 mod offsets;
 mod own;
 
-pub use hooks::Hook;
+pub use hooks::{Capture, Hook};
 pub use load::StartError;
 pub use offsets::OffsetError;
 
@@ -40,6 +40,8 @@ const TICK_NS: u64 = 100 * MILLISECOND_NS;
 /// What the live source is asked for.
 #[derive(Clone, Debug)]
 pub struct Options {
+    /// How much is attached.
+    pub capture: Capture,
     /// Size of the ring; a power of two of at least a page.
     pub ring_bytes: u32,
     /// Let the programs log their own diagnostics.
@@ -50,7 +52,12 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { ring_bytes: 8 << 20, kernel_log: false, btf: PathBuf::from(offsets::KERNEL_BTF) }
+        Self {
+            capture: Capture::default(),
+            ring_bytes: 8 << 20,
+            kernel_log: false,
+            btf: PathBuf::from(offsets::KERNEL_BTF),
+        }
     }
 }
 
