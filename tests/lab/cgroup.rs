@@ -67,6 +67,7 @@ pub fn end_all(group: &Path) -> Result<()> {
     let deadline = std::time::Instant::now() + wait::LONG;
     while fs::read_to_string(&events).is_ok_and(|text| text.contains("populated 1")) {
         anyhow::ensure!(std::time::Instant::now() < deadline, "processes outlived SIGKILL");
+        // Between two looks at the condition: the kernel tells it by poll(2) only, and it takes a millisecond.
         std::thread::sleep(std::time::Duration::from_millis(1));
     }
     Ok(())

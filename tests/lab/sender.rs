@@ -93,6 +93,7 @@ fn exchange(
     for piece in pieces {
         stream.write_all(piece)?;
         while acked && unacknowledged_bytes(stream)? > 0 {
+            // Between two looks at the condition: no call waits for an acknowledgement.
             thread::sleep(Duration::from_millis(1));
         }
     }

@@ -28,6 +28,7 @@ pub fn until<T>(
         if started.elapsed() >= within {
             bail!("waited {:.1} s in vain for: {what}", within.as_secs_f64());
         }
+        // Between two looks at the condition.
         thread::sleep(PAUSE);
     }
 }
