@@ -1,0 +1,11 @@
+//! The incident end to end: real Envoy, real servers, this machine's kernel, and what the tracer says. Needs root.
+
+mod backends;
+mod crowds;
+mod hellos;
+mod identity;
+mod outcomes;
+mod recording;
+mod resolution;
+mod tls_servers;
+mod watched;
