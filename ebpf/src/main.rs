@@ -1,6 +1,17 @@
 //! The eBPF programs: a table of hooks, each handing over to one file in `hook/`.
 #![no_std]
 #![no_main]
+#![expect(
+    clippy::inline_always,
+    reason = "the verifier follows types and bounds best when a program is one function"
+)]
+#![expect(clippy::needless_pass_by_value, reason = "the attribute macros hand the context over by value")]
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "kernel fields and registers differ in width; each cast is of a value that fits, or wraps as TCP's numbers do"
+)]
+#![expect(clippy::cast_ptr_alignment, reason = "kernel objects and records are aligned to their fields")]
 
 mod emit;
 mod hook;

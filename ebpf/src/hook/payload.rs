@@ -54,6 +54,10 @@ struct Segment {
     is_sent: bool,
 }
 
+const SMALL: usize = HELLO_SEGMENT_BYTES[0];
+const MIDDLE: usize = HELLO_SEGMENT_BYTES[1];
+const LARGE: usize = HELLO_SEGMENT_BYTES[2];
+
 /// One packet beyond this and nothing of the stream is of interest; the 1 is the SYN.
 const WINDOW_BYTES: u32 = HELLO_LIMIT_BYTES + 1;
 
@@ -167,23 +171,26 @@ impl Segment {
     #[inline(always)]
     fn continue_hello(&self, hello: *mut Hello) {
         // SAFETY: as in `is_of`.
-        let (base, mut expected) = unsafe { ((*hello).base, (*hello).expected) };
+        let (base, known) = unsafe { ((*hello).base, (*hello).expected) };
         let at = self.offset.wrapping_sub(base);
-        if expected == 0 {
-            expected = self.complete_head(hello, at);
+        let class = if known == 0 { self.complete_head(hello, at) } else { Class::ClientHello };
+        // SAFETY: as in `is_of`.
+        let expected = unsafe { (*hello).expected };
+        let end = match class {
+            Class::ClientHello if expected != 0 => expected,
+            // Still nothing but the beginning of a header.
+            Class::ClientHello | Class::MaybeClientHello => HELLO_HEADER_BYTES as u32,
+            _ => return,
+        };
+        if at < end {
+            let left = end - at;
+            self.emit_hello(at, expected, if self.payload_bytes < left { self.payload_bytes } else { left });
         }
-        if expected == 0 || at >= expected {
-            return;
-        }
-        let left = expected - at;
-        self.emit_hello(at, expected, if self.payload_bytes < left { self.payload_bytes } else { left });
     }
 
-    /// The hello's headers came in pieces: adds this packet's, and returns how long the hello is once they are whole.
-    ///
-    /// 0 as long as they are not, and for something that turns out to be no hello.
+    /// The hello's headers came in pieces: adds this packet's, and tells what it looks like now.
     #[inline(always)]
-    fn complete_head(&self, hello: *mut Hello, at: u32) -> u32 {
+    fn complete_head(&self, hello: *mut Hello, at: u32) -> Class {
         let mut index: u32 = 0;
         while index < LOOK_BYTES as u32 {
             if index >= at && index - at < self.payload_bytes {
@@ -192,7 +199,7 @@ impl Segment {
                 unsafe {
                     let at_packet = self.payload_at + (index - at);
                     if bpf_skb_load_bytes(self.packet.cast(), at_packet, (&raw mut byte).cast(), 1) != 0 {
-                        return 0;
+                        return Class::Other;
                     }
                     // By pointer: an index would leave a call to the panic handler behind, which the verifier refuses.
                     (&raw mut (*hello).head).cast::<u8>().add(index as usize).write(byte);
@@ -204,11 +211,11 @@ impl Segment {
         // SAFETY: as in `is_of`.
         unsafe {
             let head = (*hello).head;
-            let is_hello = Class::of(&head, (*hello).head_length) as u16 == Class::ClientHello as u16;
-            if (*hello).head_length as usize >= HELLO_HEADER_BYTES && is_hello {
+            let class = Class::of(&head, (*hello).head_length);
+            if (*hello).head_length as usize >= HELLO_HEADER_BYTES && matches!(class, Class::ClientHello) {
                 (*hello).expected = hello_bytes(&head);
             }
-            (*hello).expected
+            class
         }
     }
 
@@ -219,9 +226,6 @@ impl Segment {
         if expected != 0 && length > expected {
             length = expected;
         }
-        const SMALL: usize = HELLO_SEGMENT_BYTES[0];
-        const MIDDLE: usize = HELLO_SEGMENT_BYTES[1];
-        const LARGE: usize = HELLO_SEGMENT_BYTES[2];
         if length <= SMALL as u32 {
             self.emit_hello_of::<SMALL>(at, expected, length);
         } else if length <= MIDDLE as u32 {

@@ -60,7 +60,7 @@ pub(crate) fn changed(ctx: &BtfTracePointContext) -> i32 {
         }
         (_, tcp_state::LISTEN) => opened(socket, kind::LISTENING, counter::LOST_LISTENER, true),
         (tcp_state::LISTEN, tcp_state::CLOSE) => {
-            opened(socket, kind::LISTENER_CLOSED, counter::LOST_LISTENER, true)
+            opened(socket, kind::LISTENER_CLOSED, counter::LOST_LISTENER, true);
         }
         // A half-open connection that was never handed to a listener is not counted as seen, so it has no end either.
         (tcp_state::SYN_RECV | tcp_state::CLOSE, tcp_state::CLOSE) => {}
