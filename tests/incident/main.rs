@@ -1,4 +1,5 @@
 //! The incident end to end: real Envoy, real servers, this machine's kernel, and what the tracer says. Needs root.
+#![cfg(test)]
 
 mod backends;
 mod crowds;

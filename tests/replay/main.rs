@@ -1,4 +1,5 @@
 //! The core on stories: each folder in `scenarios/` holds one, as events in and lines out, and needs no privileges.
+#![cfg(test)]
 
 mod properties;
 mod scenarios;

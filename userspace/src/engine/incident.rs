@@ -165,7 +165,8 @@ impl Incidents {
             (Some(failed), Some(succeeded)) => failed.is_mended_by(succeeded),
             (None, _) | (_, None) => true,
         };
-        if !is_mended {
+        // Records of several CPUs may come a little out of order: an answer before the last failure mends nothing.
+        if !is_mended || success.exchange.time < incident.last_seen {
             return;
         }
         if let Some(incident) = self.open.remove(&key) {

@@ -234,7 +234,9 @@ impl Engine {
         let behaviour = if flow.began_before { None } else { end::behaviour(&flow, ended, &outcome) };
         let is_incomplete = losses > flow.losses_at_opening;
         if let Some(behaviour) = behaviour {
-            self.judge(&flow, behaviour, &outcome, is_incomplete, updates);
+            let attempt =
+                Attempt { flow: &flow, behaviour, outcome: &outcome, time: ended.time, is_incomplete };
+            self.judge(&attempt, updates);
         }
         if self.settings.connections {
             let (client, server) = self.parties(&flow);
@@ -246,14 +248,8 @@ impl Engine {
     }
 
     /// Judges an attempt from its client's end; from the accepting end only if that is all this node sees.
-    fn judge(
-        &mut self,
-        flow: &Flow,
-        behaviour: Behaviour,
-        outcome: &Outcome,
-        incomplete: bool,
-        updates: &mut Vec<Update>,
-    ) {
+    fn judge(&mut self, attempt: &Attempt<'_>, updates: &mut Vec<Update>) {
+        let Attempt { flow, behaviour, outcome, time, is_incomplete } = *attempt;
         let is_seen_by_client = flow.role == Role::Acceptor && flow.peer.is_some();
         let Some(hello) = flow.client_hello().filter(|_| !is_seen_by_client && !flow.is_intercepted()) else {
             return;
@@ -262,7 +258,7 @@ impl Engine {
         let (client, server) = self.parties(flow);
         let within = flow.is_local().then_some(flow.owner.netns);
         let case = Case {
-            time: self.now,
+            time,
             client: &client,
             server: &server,
             hello,
@@ -275,7 +271,7 @@ impl Engine {
         };
         let Some(judgement) = verdict::judge(&case) else { return };
         let victim = self.joins.leg_of(flow.socket).map(|leg| describe::victim(leg, &self.identity));
-        let finding = describe::finding(&case, judgement, victim, incomplete);
+        let finding = describe::finding(&case, judgement, victim, is_incomplete);
         let owner = (flow.role == Role::Connector).then_some(&flow.owner);
         self.incidents.failed(ClientKey::of(&client, owner), owner, finding, updates);
     }
@@ -289,6 +285,17 @@ impl Engine {
         };
         (self.identity.party(flow.client(), client_owner), self.identity.party(flow.server(), server_owner))
     }
+}
+
+/// One end of an attempt, at its end.
+#[derive(Clone, Copy)]
+struct Attempt<'a> {
+    flow: &'a Flow,
+    behaviour: Behaviour,
+    outcome: &'a Outcome,
+    time: Time,
+    /// Something was lost while it lasted.
+    is_incomplete: bool,
 }
 
 fn peer(flow: &Flow) -> crate::flow::Peer {

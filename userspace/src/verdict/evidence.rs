@@ -69,7 +69,7 @@ fn of_exchange(case: &Case<'_>) -> Option<String> {
     let exchange = case.knowledge.plaintext?;
     let protocol = exchange.protocol.map(|protocol| format!(" ({})", protocol.name())).unwrap_or_default();
     Some(format!(
-        "{} answered plaintext{protocol} to another client, {}, {} before",
+        "{} answered plaintext{protocol} to plaintext from {}, {} before",
         case.server.address,
         exchange.client,
         duration(case.time.since_ns(exchange.time))

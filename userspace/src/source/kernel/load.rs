@@ -47,7 +47,8 @@ pub enum StartError {
     },
     /// The object cannot be loaded.
     #[error(
-        "cannot create the eBPF maps: {0}. Likely cause: too little locked memory or a kernel before 5.8; see `ulimit -l`"
+        "cannot load the eBPF object: {0}. Likely cause: a kernel before 5.8 (no ring buffer), too little locked memory \
+         (`ulimit -l`), or an object that does not fit this program: `cargo xtask build` makes both"
     )]
     Object(Box<aya::EbpfError>),
     /// A map is not what it should be.
