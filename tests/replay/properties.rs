@@ -95,7 +95,7 @@ fn damaged(mut events: Vec<Event>, (at, other, what, number): (usize, usize, u8,
             }
             Event::FirstBytes(bytes) => bytes.data = Bytes::copy_from_slice(&number.to_be_bytes()),
             Event::Ended(ended) => {
-                (ended.bytes_sent, ended.error) = (number, u32::try_from(number >> 40).unwrap())
+                (ended.bytes_sent, ended.error) = (number, u32::try_from(number >> 40).unwrap());
             }
             Event::Opened(opened) | Event::Accepted(opened) => opened.socket.0 = number % 200,
             _ => {}
