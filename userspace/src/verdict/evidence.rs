@@ -66,10 +66,11 @@ fn of_behaviour(case: &Case<'_>) -> String {
 }
 
 fn of_exchange(case: &Case<'_>) -> Option<String> {
-    let exchange = case.knowledge.plaintext?;
+    // This attempt's own answer is told already.
+    let exchange = case.knowledge.plaintext.filter(|exchange| exchange.client != case.client.address)?;
     let protocol = exchange.protocol.map(|protocol| format!(" ({})", protocol.name())).unwrap_or_default();
     Some(format!(
-        "{} answered plaintext{protocol} to plaintext from {}, {} before",
+        "{} spoke plaintext{protocol} with {}, {} before",
         case.server.address,
         exchange.client,
         duration(case.time.since_ns(exchange.time))
