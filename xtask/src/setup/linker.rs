@@ -78,7 +78,7 @@ pub(crate) fn install(workspace: &Workspace, llvm_major: u32) -> Result<PathBuf>
         // The workspace's target folder and flags are not for this program.
         .env_remove("CARGO_TARGET_DIR")
         .env_remove("RUSTFLAGS");
-    let what = format!("building bpf-linker {VERSION} for LLVM {}, about a minute", llvm.major);
+    let what = format!("building bpf-linker {VERSION} for LLVM {}, a minute or more", llvm.major);
     let linker = installed(workspace);
     step(&what, || {
         process::run_logged(&mut command, &workspace.setup_state().join("bpf-linker.log"))?;
