@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 
 use crate::{setup::Purpose, test::Stage, workspace::Workspace};
 
+mod bench;
 mod build;
 mod check;
 mod demo;
@@ -56,6 +57,12 @@ enum Command {
         #[arg(long, value_enum, value_delimiter = ',', num_args = 1.., value_name = "STAGE")]
         only: Vec<Stage>,
     },
+    /// Measure what tracing costs: throughput lost, processor time of the agent, records lost; speed of the core
+    ///
+    /// Sets up and builds first. Needs root, and a machine that does nothing else. Connections on loopback in a network
+    /// namespace of its own run all the time, while the tracer is attached and detached again and again; nothing stays,
+    /// also after Ctrl-C (exit code 130). Fails when the tracer's accounting does not add up.
+    Bench(bench::Options),
     /// Check format, lints (host and eBPF code) and the rules of the design: dependencies, file sizes, names
     Check,
 }
@@ -81,6 +88,7 @@ fn run(command: &Command) -> Result<()> {
         Command::Build => build::run(&workspace),
         Command::Demo => demo::run(&workspace),
         Command::Test { only } => test::run(&workspace, only),
+        Command::Bench(options) => bench::run(&workspace, options),
         Command::Check => check::run(&workspace),
     }
 }
