@@ -3,6 +3,8 @@
 
 pub mod container_id;
 pub mod proxy;
+#[cfg(test)]
+mod tests;
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -17,6 +19,20 @@ use crate::{
     update::Party,
 };
 
+/// Most control groups that are kept. A node has some hundreds at a time; sources name one again when it is seen after
+/// they have forgotten it, so forgetting all costs little.
+const MAX_CGROUPS: usize = 131_072;
+
+/// Who the sockets of a control group belong to.
+#[derive(Debug)]
+struct Member {
+    path: Box<str>,
+    /// Index of the pod.
+    pod: Option<usize>,
+    /// Name of the container, or the short form of its runtime id outside a known cluster.
+    container: Option<Box<str>>,
+}
+
 /// What is known of who is who.
 #[derive(Debug, Default)]
 pub struct Identity {
@@ -29,7 +45,7 @@ pub struct Identity {
     services: FxHashMap<(Box<str>, Box<str>), usize>,
     /// Indexes into the cluster's endpoints.
     endpoints: FxHashMap<IpAddr, Vec<usize>>,
-    cgroup_paths: FxHashMap<u64, Box<str>>,
+    cgroups: FxHashMap<u64, Member>,
     /// Pods by network namespace, learned from sockets whose cgroup tells the pod.
     pods_by_netns: FxHashMap<u32, usize>,
 }
@@ -37,13 +53,16 @@ pub struct Identity {
 impl Identity {
     /// A control group has this path.
     pub fn add_cgroup(&mut self, cgroup: &Cgroup) {
-        self.cgroup_paths.insert(cgroup.id, cgroup.path.clone());
+        if self.cgroups.len() >= MAX_CGROUPS {
+            self.cgroups.clear();
+        }
+        self.cgroups.insert(cgroup.id, self.member(&cgroup.path));
     }
 
     /// Objects of the cluster; replaces what was known.
     pub fn set_cluster(&mut self, cluster: &Cluster) {
-        let cgroup_paths = std::mem::take(&mut self.cgroup_paths);
-        *self = Self { cluster: cluster.clone(), cgroup_paths, ..Self::default() };
+        let cgroups = std::mem::take(&mut self.cgroups);
+        *self = Self { cluster: cluster.clone(), ..Self::default() };
         for (index, pod) in cluster.pods.iter().enumerate() {
             self.add_pod(index, pod);
         }
@@ -53,6 +72,7 @@ impl Identity {
         for (index, endpoint) in cluster.endpoints.iter().enumerate() {
             self.endpoints.entry(endpoint.address).or_default().push(index);
         }
+        self.cgroups = cgroups.into_iter().map(|(id, member)| (id, self.member(&member.path))).collect();
     }
 
     fn add_pod(&mut self, index: usize, pod: &Pod) {
@@ -71,14 +91,11 @@ impl Identity {
         }
     }
 
-    /// A socket of this owner was seen: learns whose its network namespace is.
+    /// A socket of this owner was seen: learns whose its network namespace is. Numbers of namespaces are used again, so
+    /// the newest is believed.
     pub fn observe(&mut self, owner: &Owner) {
-        if self.pods_by_netns.contains_key(&owner.netns) {
-            return;
-        }
-        if let Some(index) = self.pod_index_of_cgroup(owner.cgroup)
-            && !self.cluster.pods[index].host_network
-        {
+        let Some(index) = self.cgroups.get(&owner.cgroup).and_then(|member| member.pod) else { return };
+        if self.cluster.pods.get(index).is_some_and(|pod| !pod.host_network) {
             self.pods_by_netns.insert(owner.netns, index);
         }
     }
@@ -108,31 +125,33 @@ impl Identity {
 
     /// The container of a control group: its name, or the short form of its runtime id outside a known cluster.
     pub fn container_of(&self, cgroup: u64) -> Option<Box<str>> {
+        self.cgroups.get(&cgroup)?.container.clone()
+    }
+
+    /// Whose a control group with this path is.
+    fn member(&self, path: &str) -> Member {
         const SHORT_ID: usize = 12;
-        let id = container_id::container_id(self.cgroup_paths.get(&cgroup)?)?;
-        let name = self.containers.get(id).and_then(|(pod, place)| {
-            let container: &Container = self.cluster.pods.get(*pod)?.containers.get(*place)?;
+        let id = container_id::container_id(path);
+        let place = id.and_then(|id| self.containers.get(id)).copied();
+        let name = place.and_then(|(pod, place)| {
+            let container: &Container = self.cluster.pods.get(pod)?.containers.get(place)?;
             Some(container.name.clone())
         });
-        name.or_else(|| id.get(..SHORT_ID).map(Into::into))
+        let by_uid = || self.pods_by_uid.get(container_id::pod_uid(path)?.as_str()).copied();
+        let container = name.or_else(|| id?.get(..SHORT_ID).map(Into::into));
+        Member { path: path.into(), pod: place.map(|(pod, _)| pod).or_else(by_uid), container }
     }
 
     /// The pod: by the control group of its socket, by its network namespace, and only then by its address.
     fn pod_of(&self, address: IpAddr, owner: Option<&Owner>) -> Option<&Pod> {
         let by_owner = owner.and_then(|owner| {
-            self.pod_index_of_cgroup(owner.cgroup).or_else(|| self.pods_by_netns.get(&owner.netns).copied())
+            let by_cgroup = self.cgroups.get(&owner.cgroup).and_then(|member| member.pod);
+            by_cgroup.or_else(|| self.pods_by_netns.get(&owner.netns).copied())
         });
         let index = by_owner
             .or_else(|| self.pods_by_address.get(&address).copied())
             .or_else(|| self.pod_index_of_endpoint(address))?;
         self.cluster.pods.get(index)
-    }
-
-    fn pod_index_of_cgroup(&self, cgroup: u64) -> Option<usize> {
-        let path = self.cgroup_paths.get(&cgroup)?;
-        let by_container =
-            container_id::container_id(path).and_then(|id| self.containers.get(id)).map(|(pod, _)| *pod);
-        by_container.or_else(|| self.pods_by_uid.get(container_id::pod_uid(path)?.as_str()).copied())
     }
 
     fn pod_index_of_endpoint(&self, address: IpAddr) -> Option<usize> {

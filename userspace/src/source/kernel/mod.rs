@@ -37,6 +37,9 @@ use crate::{
 /// Time passes for the core in steps of this, also when nothing happens.
 const TICK_NS: u64 = 100 * MILLISECOND_NS;
 
+/// Most cgroups that are remembered as named; after that all are named again when they are seen.
+const MAX_NAMED: usize = 65_536;
+
 /// What the live source is asked for.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -194,6 +197,9 @@ fn name_cgroup(
     }
     // One that is not found is asked for again with the next socket: its directory may have been made just now.
     if let Some(path) = paths.path(id, now) {
+        if named.len() >= MAX_NAMED {
+            named.clear();
+        }
         named.insert(id);
         sink(Event::Cgroup(Cgroup { time: now, id, path: path.into() }));
     }
