@@ -14,6 +14,9 @@ use crate::{
     workspace::Workspace,
 };
 
+/// The unit tests in `tests/` that no library holds: those of the benchmark.
+const UNIT_TARGET: &str = "bench";
+
 /// One stage, cheapest first.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 pub(crate) enum Stage {
@@ -91,7 +94,10 @@ impl Stage {
                 process::run(&mut cargo)
             }
             None if self == Self::Check => check::everything(workspace, &tools.toolchain),
-            None => process::run(cargo_test(workspace, tools).args(["--workspace", "--lib", "--bins"])),
+            None => {
+                let mut cargo = cargo_test(workspace, tools);
+                process::run(cargo.args(["--workspace", "--lib", "--bins", "--test", UNIT_TARGET]))
+            }
         }
     }
 
@@ -154,7 +160,7 @@ mod tests {
     use anyhow::anyhow;
     use clap::ValueEnum as _;
 
-    use super::{Outcome, Stage, Table};
+    use super::{Outcome, Stage, Table, UNIT_TARGET};
 
     #[test]
     fn the_table_has_a_line_for_each_stage_with_its_result_and_time() {
@@ -173,5 +179,20 @@ mod tests {
         let names: Vec<String> = Stage::value_variants().iter().map(ToString::to_string).collect();
         assert_eq!(names, ["check", "unit", "scenarios", "cli", "contract", "lab", "kernel", "incident"]);
         assert!(Stage::value_variants().is_sorted_by_key(|stage| stage.needs_root()));
+    }
+
+    #[test]
+    fn no_test_target_is_left_out() {
+        let manifest = include_str!("../../tests/Cargo.toml");
+        let mut found: Vec<&str> = manifest
+            .split("[[test]]")
+            .skip(1)
+            .filter_map(|target| target.split_once("name = \"")?.1.split('"').next())
+            .collect();
+        found.sort_unstable();
+        let mut run: Vec<&str> = Stage::value_variants().iter().filter_map(|stage| stage.target()).collect();
+        run.push(UNIT_TARGET);
+        run.sort_unstable();
+        assert_eq!(found, run);
     }
 }
