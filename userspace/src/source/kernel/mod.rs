@@ -81,8 +81,8 @@ pub struct Kernel {
     logger: Option<EbpfLogger<&'static dyn log::Log>>,
     /// Events that became known before anything was drained.
     waiting: Vec<Event>,
-    /// Holds the links.
-    _programs: Ebpf,
+    /// Holds the links; none once detached.
+    programs: Option<Ebpf>,
 }
 
 impl Kernel {
@@ -113,7 +113,7 @@ impl Kernel {
             last_tick: now,
             logger,
             waiting,
-            _programs: programs,
+            programs: Some(programs),
         })
     }
 
@@ -152,8 +152,10 @@ impl Kernel {
         }
     }
 
-    /// Drains what is left and gives the final count.
+    /// Detaches, drains what is left and gives the final count.
     pub fn finish(mut self, sink: &mut dyn FnMut(Event)) {
+        // First of all: what begins between the last record and the last count would be seen and never reported.
+        self.programs = None;
         self.drain(sink);
         let now = self.clock.now();
         self.count(now, sink);
