@@ -51,10 +51,14 @@ struct Window {
 
 impl Window {
     fn between(begin: Sample, end: Sample) -> Self {
-        let operations = end.operations - begin.operations;
+        let operations = end.operations.saturating_sub(begin.operations);
         #[expect(clippy::cast_precision_loss, reason = "operations of a minute")]
         let over = |time: Duration| operations as f64 / time.as_secs_f64();
-        Self { operations, per_s: over(end.time - begin.time), per_cpu_s: over(end.cpu - begin.cpu) }
+        Self {
+            operations,
+            per_s: over(end.time.saturating_sub(begin.time)),
+            per_cpu_s: over(end.cpu.saturating_sub(begin.cpu)),
+        }
     }
 }
 
