@@ -1,0 +1,35 @@
+//! Starting: everything can be attached here, and what is missing is named.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use mtlsnoop::source::kernel::{Capture, Kernel, Options};
+
+#[test]
+fn everything_is_attached_or_said_to_be_missing() -> Result<()> {
+    for (capture, names) in [
+        (
+            Capture::Always,
+            ["connections", "resets received", "resets sent", "payload sent", "payload received"].as_slice(),
+        ),
+        (Capture::Sentinel, &["ends of sockets", "resets received", "resets sent"]),
+    ] {
+        let kernel = Kernel::start(&Options { capture, ..Options::default() })?;
+        assert!(kernel.coverage().iter().map(|hook| hook.name).eq(names.iter().copied()));
+        for hook in kernel.coverage() {
+            // What this kernel lacks is told, and the tests that need it say so as well.
+            eprintln!("{hook}");
+            assert!(hook.program.is_some() || !hook.refused.is_empty(), "{hook}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn without_type_information_it_fails_and_says_why() {
+    let options = Options { btf: PathBuf::from("/nonexistent/btf"), ..Options::default() };
+    let message = Kernel::start(&options).err().map(|error| error.to_string()).unwrap_or_default();
+    for part in ["/nonexistent/btf", "CONFIG_DEBUG_INFO_BTF", "Try"] {
+        assert!(message.contains(part), "`{part}` is not in: {message}");
+    }
+}
