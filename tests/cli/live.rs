@@ -185,3 +185,20 @@ fn a_reader_that_goes_away_ends_it_quietly() {
     assert_eq!(code, Some(0), "{stderr}");
     assert_eq!(stderr.lines().count(), 1, "{stderr}");
 }
+
+/// A mount namespace of its own hides the kernel's type information, as a kernel without it looks.
+#[test]
+fn without_the_kernels_type_information_it_says_why() {
+    if !nix::unistd::geteuid().is_root() {
+        eprintln!("skipped: hiding /sys/kernel/btf needs root");
+        return;
+    }
+    let tracer = mtlsnoop_tests::program::TRACER.find().unwrap();
+    let script = "mount -t tmpfs none /sys/kernel/btf && exec \"$0\" trace";
+    let output = std::process::Command::new("unshare")
+        .args(["--mount", "--propagation", "private", "sh", "-c", script])
+        .arg(tracer)
+        .output()
+        .unwrap();
+    crate::program::Run::from(output).fails_with(1, &["/sys/kernel/btf/vmlinux", "CONFIG_DEBUG_INFO_BTF"]);
+}
