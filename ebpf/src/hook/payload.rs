@@ -52,6 +52,8 @@ struct Segment {
     other_offset: u32,
     /// It leaves the socket.
     is_sent: bool,
+    /// Nothing of its direction went before it.
+    is_first: bool,
 }
 
 const SMALL: usize = HELLO_SEGMENT_BYTES[0];
@@ -66,14 +68,19 @@ impl Segment {
     fn sent(packet: *mut __sk_buff) -> Option<Self> {
         let tcp = tcp_sock(packet)?;
         // SAFETY: the kernel gave a pointer to a full TCP socket.
-        let (acked, unacked_from, received) =
-            unsafe { ((*tcp).bytes_acked, (*tcp).snd_una, (*tcp).bytes_received) };
+        let (acked, unacked_from, received, sent_segments) =
+            unsafe { ((*tcp).bytes_acked, (*tcp).snd_una, (*tcp).bytes_received, (*tcp).data_segs_out) };
         if acked > u64::from(WINDOW_BYTES) {
             return None;
         }
         let header = Tcp::read(packet)?;
         let offset = (acked as u32).wrapping_add(header.sequence.wrapping_sub(unacked_from));
-        Self::within(packet, &header, offset, received as u32, true)
+        // 1 is the first byte of the connecting end, and the second one of the accepting end. The socket counts the segments
+        // of a packet before it hands the packet over (`__tcp_transmit_skb`, net/ipv4/tcp_output.c).
+        // SAFETY: reading the context.
+        let segments = unsafe { (*packet).gso_segs };
+        let is_first = offset == 0 || (offset == 1 && sent_segments <= segments.max(1));
+        Self::within(packet, &header, offset, received as u32, true, is_first)
     }
 
     #[inline(always)]
@@ -88,7 +95,7 @@ impl Segment {
         let header = Tcp::read(packet)?;
         let offset = (received as u32).wrapping_add(header.sequence.wrapping_sub(expected_next));
         let other_offset = (acked as u32).wrapping_add(header.acknowledged.wrapping_sub(unacked_from));
-        Self::within(packet, &header, offset, other_offset, false)
+        Self::within(packet, &header, offset, other_offset, false, offset == 0)
     }
 
     /// `None` for a packet beyond the window; one sent again wraps around and is beyond it too.
@@ -99,18 +106,18 @@ impl Segment {
         offset: u32,
         other_offset: u32,
         is_sent: bool,
+        is_first: bool,
     ) -> Option<Self> {
         if offset > WINDOW_BYTES {
             return None;
         }
         let Tcp { payload_at, payload_bytes, .. } = *header;
-        Some(Self { packet, payload_at, payload_bytes, offset, other_offset, is_sent })
+        Some(Self { packet, payload_at, payload_bytes, offset, other_offset, is_sent, is_first })
     }
 
     #[inline(always)]
     fn look(&self) {
-        let is_first = self.offset == 0 || (self.is_sent && self.offset == 1);
-        if is_first { self.first() } else { self.further() }
+        if self.is_first { self.first() } else { self.further() }
     }
 
     /// The first payload of a direction.
@@ -125,7 +132,7 @@ impl Segment {
         if matches!(class, Class::ClientHello | Class::MaybeClientHello) {
             return self.begin_hello(head);
         }
-        let answers_hello = self.hello().is_some_and(|hello| !self.is_of(hello));
+        let answers_hello = self.hello().is_some_and(|hello| self.answers(hello));
         self.emit_first_bytes(class, answers_hello);
     }
 
@@ -137,7 +144,7 @@ impl Segment {
         };
         if self.is_of(hello) {
             self.continue_hello(hello);
-        } else if self.offset < ANSWER_LIMIT_BYTES {
+        } else if self.offset < ANSWER_LIMIT_BYTES && self.answers(hello) {
             self.emit_first_bytes(Class::Other, true);
         }
     }
@@ -153,6 +160,13 @@ impl Segment {
     fn is_of(&self, hello: *mut Hello) -> bool {
         // SAFETY: the pointer came from the map and is valid as long as the program runs.
         unsafe { (*hello).sent == u32::from(self.is_sent) }
+    }
+
+    /// The hello went the other way, and it is one: what only begins like one may be anything, and so may its answer.
+    #[inline(always)]
+    fn answers(&self, hello: *mut Hello) -> bool {
+        // SAFETY: as in `is_of`.
+        !self.is_of(hello) && unsafe { (*hello).expected != 0 }
     }
 
     #[inline(always)]
@@ -265,11 +279,9 @@ impl Segment {
                 if !with_data {
                     return true;
                 }
-                let length = if self.payload_bytes < ANSWER_LIMIT_BYTES {
-                    self.payload_bytes
-                } else {
-                    ANSWER_LIMIT_BYTES
-                };
+                // What came before in other packets counts.
+                let left = ANSWER_LIMIT_BYTES.saturating_sub(self.offset);
+                let length = if self.payload_bytes < left { self.payload_bytes } else { left };
                 (*record).length = length as u16;
                 load_at_most(self.packet, self.payload_at, length, &mut (*record).data)
             }
