@@ -68,9 +68,9 @@ fn what_is_not_to_the_contract_is_refused() {
     let finding = finding();
     assert!(validator.is_valid(&finding));
     for (what, change) in changes {
-        let mut changed = finding.clone();
-        change(&mut changed);
-        assert!(!validator.is_valid(&changed), "{what}: {changed}");
+        let mut line = finding.clone();
+        change(&mut line);
+        assert!(!validator.is_valid(&line), "{what}: {line}");
     }
 }
 
@@ -82,7 +82,9 @@ fn every_name_that_can_be_written_is_to_the_schema() {
         *line.pointer_mut(path).unwrap() = json!(name);
         assert!(validator.is_valid(&line), "{path}: {name}");
     };
-    Behaviour::ALL.iter().for_each(|behaviour| check("/listener/behaviour", behaviour.name()));
+    for behaviour in Behaviour::ALL {
+        check("/listener/behaviour", behaviour.name());
+    }
     for confidence in [Confidence::Possible, Confidence::Likely, Confidence::Certain] {
         check("/confidence", confidence.name());
     }

@@ -22,9 +22,9 @@ fn burst(ground: &Ground, connections: usize) -> Result<()> {
         server.receive(&hello)?;
         // Some close, some reset.
         if nth % 4 == 0 {
-            server.abort()?
+            server.abort()?;
         } else {
-            server.close()?
+            server.close()?;
         }
         client.close()?;
     }

@@ -42,7 +42,8 @@ fn main() -> Result<()> {
         match sockets.obey(&words) {
             Ok(value) => writeln!(output, "ok {value}")?,
             Err(error) => {
-                writeln!(output, "error {}", errno(&error).with_context(|| format!("{line}: {error:#}"))?)?
+                let errno = errno(&error).with_context(|| format!("{line}: {error:#}"))?;
+                writeln!(output, "error {errno}")?;
             }
         }
         output.flush()?;
