@@ -1,9 +1,9 @@
 //! Where tests happen: a network namespace of their own, with a process at either end; it must not know the tracer.
 
-use std::{net::SocketAddr, os::fd::AsFd as _};
+use std::{net::SocketAddr, os::fd::AsFd as _, sync::Once};
 
 use anyhow::Result;
-use mtlsnoop_tests::netns::Netns;
+use mtlsnoop_tests::{interrupt, netns::Netns};
 use nix::sys::stat::fstat;
 
 use crate::remote::{End, Peer};
@@ -33,6 +33,9 @@ pub(crate) struct Pair {
 impl Ground {
     /// Makes a namespace, and starts the processes.
     pub(crate) fn new() -> Result<Self> {
+        static CAUGHT: Once = Once::new();
+        // A Ctrl-C lets the tests fail, and what they have made is removed.
+        CAUGHT.call_once(|| interrupt::catch().unwrap());
         let netns = Netns::create()?;
         netns.run("ip", &["link", "set", "lo", "up"], "")?;
         let (client, server) = (Peer::start(&netns)?, Peer::start(&netns)?);
