@@ -36,6 +36,7 @@ impl Ground {
         static CAUGHT: Once = Once::new();
         // A Ctrl-C lets the tests fail, and what they have made is removed.
         CAUGHT.call_once(|| interrupt::catch().unwrap());
+        interrupt::check()?;
         let netns = Netns::create()?;
         netns.run("ip", &["link", "set", "lo", "up"], "")?;
         let (client, server) = (Peer::start(&netns)?, Peer::start(&netns)?);
