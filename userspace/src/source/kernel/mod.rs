@@ -37,6 +37,9 @@ use crate::{
 /// Time passes for the core in steps of this, also when nothing happens.
 const TICK_NS: u64 = 100 * MILLISECOND_NS;
 
+/// A reset, with the ring's own header of 8 bytes (`BPF_RINGBUF_HDR_SZ`, include/uapi/linux/bpf.h).
+const SMALLEST_RECORD_BYTES: u32 = 72 + 8;
+
 /// Most cgroups that are remembered as named; after that all are named again when they are seen.
 const MAX_NAMED: usize = 65_536;
 
@@ -68,6 +71,8 @@ impl Default for Options {
 /// file descriptors of this process, and nothing is pinned.
 pub struct Kernel {
     ring: RingBuf<MapData>,
+    /// How many of the smallest records the ring holds.
+    ring_records: u32,
     counters: PerCpuArray<MapData, u64>,
     coverage: Vec<Hook>,
     clock: Clock,
@@ -102,6 +107,7 @@ impl Kernel {
         waiting.extend(listeners::listening(now).into_iter().map(Event::Listening));
         Ok(Self {
             ring,
+            ring_records: options.ring_bytes / SMALLEST_RECORD_BYTES,
             counters,
             coverage,
             clock,
@@ -134,7 +140,9 @@ impl Kernel {
             sink(event);
         }
         self.count(now, sink);
-        while let Some(item) = self.ring.next() {
+        // At most a ring's worth: records that keep coming faster than they are taken must not hold back the count.
+        for _ in 0..self.ring_records {
+            let Some(item) = self.ring.next() else { break };
             match decode::decode(&item, &self.clock) {
                 Ok(decoded) => {
                     if self.own.is_own(&decoded) {
