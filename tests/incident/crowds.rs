@@ -1,5 +1,7 @@
 //! Several clients, and many connections at once: each is told apart, each is counted, nothing is lost.
 
+use std::net::SocketAddr;
+
 use anyhow::Result;
 use mtlsnoop_tests::client::Sending;
 use mtlsnoop_tests::cluster::Cluster;
@@ -8,6 +10,8 @@ use mtlsnoop_tests::interception::Interception;
 use mtlsnoop_tests::pod::PodSpec;
 use mtlsnoop_tests::scene::SceneSpec;
 use mtlsnoop_tests::server::Backend;
+use mtlsnoop_tests::wait;
+use serde_json::Value;
 
 use crate::watched::{SOON, Watched, is_at, send};
 
@@ -26,9 +30,14 @@ fn two_clients_at_once() -> Result<()> {
             [&watched.scene.client, &second].map(|pod| scope.spawn(move || send(pod, b"PING\r\n", server)));
         clients.map(|client| client.join().expect("the client does not panic"))
     });
+    // Envoy lets go of the apps before it closes its own connections.
+    let is_finding = |line: &&Value| line["kind"] == "finding";
+    wait::until("two findings", SOON, || {
+        Ok((watched.tracer.objects()?.iter().filter(is_finding).count() == 2).then_some(()))
+    })?;
     let ports: Vec<_> = replies.into_iter().map(|reply| Ok(reply?.port)).collect::<Result<_>>()?;
     let lines = watched.end()?;
-    let findings: Vec<_> = lines.iter().filter(|line| line["kind"] == "finding").collect();
+    let findings: Vec<_> = lines.iter().filter(is_finding).collect();
     assert_eq!(findings.len(), 2, "{findings:#?}");
     for (address, port) in [25, 27].into_iter().zip(ports) {
         let found = findings.iter().filter(|finding| {
@@ -51,17 +60,23 @@ fn two_hundred_connections_in_a_burst() -> Result<()> {
     let server = watched.scene.address();
     let sending = Sending::pieces(&[b"PING\r\n"]).on_connections(200).waiting(SOON);
     assert_eq!(sending.run_all(watched.scene.client.app_container()?, server)?.len(), 200);
+    // Envoy lets go of the apps first.
+    wait::until("the sidecar's connections to end", SOON, || {
+        let lines = watched.tracer.objects()?;
+        Ok((lines.iter().filter(|line| is_of_sidecar(line, server)).count() == 200).then_some(()))
+    })?;
     let lines = watched.end()?;
     let findings: Vec<_> = lines.iter().filter(|line| line["kind"] == "finding").collect();
     let last = findings.last().expect("there is a finding");
     assert_eq!(last["count"], 200, "{last:#}");
     assert!(findings.len() <= 3, "a burst does not flood: {}", findings.len());
-    let upstream = lines.iter().filter(|line| {
-        line["kind"] == "connection"
-            && line["role"] == "connector"
-            && line["client"]["process"] == "envoy"
-            && is_at(&line["server"], server)
-    });
-    assert_eq!(upstream.filter(|line| line["listener"]["behaviour"] == "silent").count(), 200);
+    let sidecars = lines.iter().filter(|line| is_of_sidecar(line, server));
+    assert_eq!(sidecars.filter(|line| line["listener"]["behaviour"] == "silent").count(), 200);
     Ok(())
+}
+
+/// The end of a connection of the sidecar to the server.
+fn is_of_sidecar(line: &Value, server: SocketAddr) -> bool {
+    let is_connecting = line["kind"] == "connection" && line["role"] == "connector";
+    is_connecting && line["client"]["process"] == "envoy" && is_at(&line["server"], server)
 }

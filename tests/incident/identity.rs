@@ -68,7 +68,11 @@ fn only_what_was_asked_for_is_said() -> Result<()> {
         let scene = redis()?;
         let _sidecar = scene.client_sidecar(&scene.unconditional_mtls()?)?;
         let watched = Watched::start(scene, &arguments)?;
+        // A second one that says everything tells when there is something to be said.
+        let mut other = Tracer::start(&watched.scene.cluster, &["-o", "json"])?;
         watched.app_sends(b"PING\r\n", watched.scene.address())?;
+        other.wait_for("a finding", SOON, |line| line["kind"] == "finding")?;
+        other.stop()?;
         let lines = watched.end()?;
         let findings = lines.iter().filter(|line| line["kind"] == "finding").count();
         assert_eq!(findings, expected, "{arguments:?}: {lines:#?}");

@@ -105,7 +105,8 @@ const PAYLOAD_RECEIVED: Plan = Plan {
 
 const SENTINEL: [Plan; 3] = [SOCKET_ENDS, RESETS_RECEIVED, RESETS_SENT];
 
-const ALWAYS: [Plan; 5] = [CONNECTIONS, RESETS_RECEIVED, RESETS_SENT, PAYLOAD_SENT, PAYLOAD_RECEIVED];
+/// Connections last: of every connection that is seen to begin, the first payload is seen too.
+const ALWAYS: [Plan; 5] = [PAYLOAD_SENT, PAYLOAD_RECEIVED, RESETS_RECEIVED, RESETS_SENT, CONNECTIONS];
 
 /// What became of a hook on this kernel.
 #[derive(Clone, Debug)]

@@ -109,8 +109,9 @@ pub(super) fn load(options: &Options) -> Result<Loaded, StartError> {
     let cgroup_mount = cgroup::mount().map_err(|error| StartError::Cgroup(error.to_string().into()))?;
     let root = File::open(&cgroup_mount).map_err(|error| StartError::Cgroup(error.to_string().into()))?;
     let mut attacher = Attacher { programs: &mut programs, btf: &btf, root: &root };
-    let coverage =
-        options.capture.plans().iter().map(|plan| attacher.attach(plan)).collect::<Result<_, _>>()?;
+    // All are loaded before the first is attached: loading takes long enough for a busy node to fill the ring meanwhile.
+    let chosen: Vec<_> = options.capture.plans().iter().map(|plan| attacher.choose(plan)).collect();
+    let coverage = chosen.into_iter().map(|choice| attacher.attach(choice)).collect::<Result<_, _>>()?;
     Ok(Loaded { programs, ring, counters, coverage, cgroup_mount })
 }
 
@@ -160,35 +161,60 @@ struct Attacher<'a> {
     root: &'a File,
 }
 
+/// What was found out about a hook on this kernel.
+struct Choice {
+    plan: &'static Plan,
+    /// The first variant that the kernel took.
+    variant: Option<&'static Variant>,
+    /// Why it did not take the others.
+    refused: Vec<String>,
+}
+
 impl Attacher<'_> {
-    /// Tries the variants in their order.
-    fn attach(&mut self, plan: &Plan) -> Result<Hook, StartError> {
-        let Plan { name, variants, is_required, lost_without } = *plan;
+    /// Loads the variants in their order, until the kernel takes one.
+    fn choose(&mut self, plan: &'static Plan) -> Choice {
         let mut refused = Vec::new();
-        for variant in variants {
-            match self.attach_variant(variant) {
-                Ok(()) => return Ok(Hook { name, program: Some(variant.program), refused, lost_without }),
+        for variant in plan.variants {
+            match self.load(variant) {
+                Ok(()) => return Choice { plan, variant: Some(variant), refused },
                 Err(error) => refused.push(format!("{}: {}", variant.program, chain(&error))),
             }
         }
-        if is_required {
+        Choice { plan, variant: None, refused }
+    }
+
+    /// Attaches what was chosen.
+    fn attach(&mut self, choice: Choice) -> Result<Hook, StartError> {
+        let Choice { plan, variant, mut refused } = choice;
+        let Plan { name, variants: _, is_required, lost_without } = *plan;
+        let mut program = None;
+        if let Some(variant) = variant {
+            match self.attach_variant(variant) {
+                Ok(()) => program = Some(variant.program),
+                Err(error) => refused.push(format!("{}: {}", variant.program, chain(&error))),
+            }
+        }
+        if is_required && program.is_none() {
             return Err(StartError::Hook { name, lost_without, refused: refused.join("; ").into() });
         }
-        Ok(Hook { name, program: None, refused, lost_without })
+        Ok(Hook { name, program, refused, lost_without })
+    }
+
+    fn load(&mut self, variant: &Variant) -> Result<(), ProgramError> {
+        let program = self.programs.program_mut(variant.program).ok_or(ProgramError::NotLoaded)?;
+        match variant.place {
+            Place::Tracepoint(name) => TryInto::<&mut BtfTracePoint>::try_into(program)?.load(name, self.btf),
+            Place::Egress | Place::Ingress => TryInto::<&mut CgroupSkb>::try_into(program)?.load(),
+        }
     }
 
     fn attach_variant(&mut self, variant: &Variant) -> Result<(), ProgramError> {
         let program = self.programs.program_mut(variant.program).ok_or(ProgramError::NotLoaded)?;
         match variant.place {
-            Place::Tracepoint(name) => {
-                let program: &mut BtfTracePoint = program.try_into()?;
-                program.load(name, self.btf)?;
-                program.attach()?;
-            }
-            Place::Egress => attach_cgroup(program.try_into()?, self.root, CgroupSkbAttachType::Egress)?,
-            Place::Ingress => attach_cgroup(program.try_into()?, self.root, CgroupSkbAttachType::Ingress)?,
+            Place::Tracepoint(_) => TryInto::<&mut BtfTracePoint>::try_into(program)?.attach().map(drop),
+            Place::Egress => attach_cgroup(program.try_into()?, self.root, CgroupSkbAttachType::Egress),
+            Place::Ingress => attach_cgroup(program.try_into()?, self.root, CgroupSkbAttachType::Ingress),
         }
-        Ok(())
     }
 }
 
@@ -198,7 +224,5 @@ fn attach_cgroup(
     root: &File,
     place: CgroupSkbAttachType,
 ) -> Result<(), ProgramError> {
-    program.load()?;
-    program.attach(root, place, CgroupAttachMode::Single)?;
-    Ok(())
+    program.attach(root, place, CgroupAttachMode::Single).map(drop)
 }
