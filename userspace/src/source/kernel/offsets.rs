@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use btf_rs::{Btf, BtfType as _, Member, Type};
+use btf_rs::{Backend, Btf, BtfType as _, Member, Type};
 use mtlsnoop_ebpf::config::{ABSENT, Offsets};
 
 /// The running kernel's type information.
@@ -40,7 +40,9 @@ pub enum OffsetError {
 
 /// Looks up every field of [`Offsets`] in the BTF at `path`.
 pub(super) fn look_up(path: &Path) -> Result<Offsets, OffsetError> {
-    let btf = Btf::from_file(path).map_err(|source| OffsetError::Unreadable {
+    // Mapped where the kernel allows it, so that only what is looked up is read.
+    let mapped = Btf::from_file_with_backend(path, Backend::Mmap);
+    let btf = mapped.or_else(|_| Btf::from_file(path)).map_err(|source| OffsetError::Unreadable {
         path: path.display().to_string().into_boxed_str(),
         source,
     })?;
