@@ -14,8 +14,6 @@ use crate::{
 /// The app's connection that a sidecar took over.
 #[derive(Clone, Debug)]
 pub struct AppLeg {
-    /// The app's own socket.
-    pub app: SocketId,
     /// Whose it is.
     pub owner: Owner,
     /// Its own end.
@@ -84,7 +82,7 @@ impl Joins {
 
     /// A sidecar accepted what the app had sent elsewhere.
     pub fn add_intercepted(&mut self, accepted: &Flow, app: &Flow) {
-        let leg = AppLeg { app: app.socket, owner: app.owner.clone(), local: app.local, wanted: app.remote };
+        let leg = AppLeg { owner: app.owner.clone(), local: app.local, wanted: app.remote };
         let entry =
             Intercepted { accepted: accepted.socket, proxy: accepted.owner.clone(), leg, upstream: None };
         self.intercepted.entry(accepted.owner.netns).or_default().push_back(entry);

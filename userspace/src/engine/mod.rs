@@ -189,8 +189,7 @@ impl Engine {
     fn answered(&mut self, socket: SocketId, updates: &mut Vec<Update>) {
         let Some(flow) = self.flows.get(socket) else { return };
         let Some(answer) = flow.answer.as_ref().filter(|_| !flow.is_intercepted()) else { return };
-        let within = flow.is_local().then_some(flow.owner.netns);
-        let destination = Destination { address: flow.server(), within };
+        let destination = destination(flow);
         let had_hello = !matches!(flow.hello, Reading::None);
         let guessed = answer.guess().map(|guess| guess.protocol);
         let protocol = guessed.or_else(|| flow.client_class.and_then(answer::client_protocol));
@@ -207,8 +206,7 @@ impl Engine {
         } else {
             flow.client_class.is_some() && !answer.is_tls()
         };
-        let is_told_by_client = flow.role == Role::Acceptor && flow.peer.is_some();
-        if spoke_alike && !is_told_by_client && !self.incidents.is_empty() {
+        if spoke_alike && !flow.is_told_by_client() && !self.incidents.is_empty() {
             let (client, _) = self.parties(flow);
             let owner = (flow.role == Role::Connector).then_some(&flow.owner);
             let success =
@@ -250,13 +248,12 @@ impl Engine {
     /// Judges an attempt from its client's end; from the accepting end only if that is all this node sees.
     fn judge(&mut self, attempt: &Attempt<'_>, updates: &mut Vec<Update>) {
         let Attempt { flow, behaviour, outcome, time, is_incomplete } = *attempt;
-        let is_seen_by_client = flow.role == Role::Acceptor && flow.peer.is_some();
-        let Some(hello) = flow.client_hello().filter(|_| !is_seen_by_client && !flow.is_intercepted()) else {
+        let Some(hello) = flow.client_hello().filter(|_| !flow.is_told_by_client() && !flow.is_intercepted())
+        else {
             return;
         };
         let Some(mesh) = &hello.mesh else { return };
         let (client, server) = self.parties(flow);
-        let within = flow.is_local().then_some(flow.owner.netns);
         let case = Case {
             time,
             client: &client,
@@ -267,7 +264,7 @@ impl Engine {
             behaviour,
             outcome: Some(outcome),
             acceptor: acceptor(flow),
-            knowledge: self.listeners.knowledge_of(Destination { address: flow.server(), within }),
+            knowledge: self.listeners.knowledge_of(destination(flow)),
         };
         let Some(judgement) = verdict::judge(&case) else { return };
         let victim = self.joins.leg_of(flow.socket).map(|leg| describe::victim(leg, &self.identity));
@@ -299,7 +296,12 @@ struct Attempt<'a> {
 }
 
 fn peer(flow: &Flow) -> crate::flow::Peer {
-    crate::flow::Peer { socket: flow.socket, local: flow.local, owner: flow.owner.clone() }
+    crate::flow::Peer { local: flow.local, owner: flow.owner.clone() }
+}
+
+/// What a flow tells of, as others reach it.
+fn destination(flow: &Flow) -> Destination {
+    Destination { address: flow.server(), within: flow.is_local().then_some(flow.owner.netns) }
 }
 
 /// Who accepted, as far as this node sees it.

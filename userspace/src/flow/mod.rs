@@ -56,8 +56,6 @@ pub struct Flow {
 /// The other end of a connection, seen on the same node.
 #[derive(Clone, Debug)]
 pub struct Peer {
-    /// Its socket.
-    pub socket: SocketId,
     /// Its own address: not the one that was connected to when the connection was redirected.
     pub local: SocketAddr,
     /// Whose it is.
@@ -124,6 +122,11 @@ impl Flow {
     pub fn is_local(&self) -> bool {
         let same_namespace = self.peer.as_ref().is_some_and(|peer| peer.owner.netns == self.owner.netns);
         same_namespace || self.remote.ip().is_loopback() || self.local.ip().is_loopback()
+    }
+
+    /// The connecting end is on this node too, and tells the same story better.
+    pub fn is_told_by_client(&self) -> bool {
+        self.role == Role::Acceptor && self.peer.is_some()
     }
 
     /// The hello, once it is whole.

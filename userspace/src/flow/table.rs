@@ -63,14 +63,6 @@ impl FlowTable {
         self.flows.remove(&socket)
     }
 
-    /// All that are alive, oldest first.
-    pub fn drain(&mut self) -> Vec<Flow> {
-        let mut flows: Vec<_> = self.flows.drain().map(|(_, flow)| flow).collect();
-        self.order.clear();
-        flows.sort_by_key(|flow| (flow.opened, flow.socket));
-        flows
-    }
-
     fn evict_oldest(&mut self) -> Option<Flow> {
         while let Some(socket) = self.order.pop_front() {
             if let Some(flow) = self.flows.remove(&socket) {
