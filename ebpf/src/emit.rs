@@ -14,11 +14,11 @@ pub(crate) fn count(counter: u32) {
     }
 }
 
-/// Puts one record into the ring. `fill` must write every byte of it; on `false` the record is dropped again.
+/// Puts one record into the ring. `fill` must write every byte of it, or say `false` when what it tells of cannot be read.
 ///
-/// A ring without space is counted under `lost`.
+/// A ring without space is counted under `lost`, what cannot be read under `unreadable`.
 #[inline(always)]
-pub(crate) fn record<T: 'static>(lost: u32, fill: impl FnOnce(*mut T) -> bool) {
+pub(crate) fn record<T: 'static>(lost: u32, unreadable: u32, fill: impl FnOnce(*mut T) -> bool) {
     let Some(mut entry) = RECORDS.reserve::<T>(0) else {
         count(lost);
         return;
@@ -27,6 +27,7 @@ pub(crate) fn record<T: 'static>(lost: u32, fill: impl FnOnce(*mut T) -> bool) {
         entry.submit(u64::from(BPF_RB_NO_WAKEUP));
     } else {
         entry.discard(u64::from(BPF_RB_NO_WAKEUP));
+        count(unreadable);
     }
 }
 

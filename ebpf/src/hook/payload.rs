@@ -191,7 +191,8 @@ impl Segment {
         // SAFETY: as in `is_of`.
         let expected = unsafe { (*hello).expected };
         let end = match class {
-            Class::ClientHello if expected != 0 => expected,
+            // What lies beyond the limit stays in the kernel: nothing is left to be told of it.
+            Class::ClientHello if expected != 0 => expected.min(HELLO_LIMIT_BYTES),
             // Still nothing but the beginning of a header.
             Class::ClientHello | Class::MaybeClientHello => HELLO_HEADER_BYTES as u32,
             _ => return,
@@ -251,7 +252,7 @@ impl Segment {
 
     #[inline(always)]
     fn emit_hello_of<const N: usize>(&self, at: u32, expected: u32, length: u32) {
-        emit::record::<HelloSegment<N>>(counter::LOST_HELLO, |record| {
+        emit::record::<HelloSegment<N>>(counter::LOST_HELLO, counter::UNREADABLE_PAYLOAD, |record| {
             // SAFETY: the record was just reserved for us; every field is written, `data` as far as `length` tells.
             unsafe {
                 (*record).header = emit::header(kind::HELLO, self.flags(), self.cookie());
@@ -266,7 +267,7 @@ impl Segment {
 
     #[inline(always)]
     fn emit_first_bytes(&self, class: Class, with_data: bool) {
-        emit::record::<FirstBytes>(counter::LOST_FIRST_BYTES, |record| {
+        emit::record::<FirstBytes>(counter::LOST_FIRST_BYTES, counter::UNREADABLE_PAYLOAD, |record| {
             // SAFETY: the record was just reserved for us; every field is written.
             unsafe {
                 (*record).header = emit::header(kind::FIRST_BYTES, self.flags(), self.cookie());

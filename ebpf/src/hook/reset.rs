@@ -60,7 +60,7 @@ fn of_socket(socket: Socket, flags: u16, reason: u32) {
     let Some(tcp) = socket.tcp() else {
         return;
     };
-    emit::record::<Reset>(counter::LOST_RESET, |record| {
+    emit::record::<Reset>(counter::LOST_RESET, counter::UNREADABLE_SOCKET, |record| {
         // SAFETY: the record was just reserved for us; every field is written.
         unsafe {
             (*record).header = emit::header(kind::RESET, flags, socket.cookie());
@@ -74,7 +74,7 @@ fn of_socket(socket: Socket, flags: u16, reason: u32) {
 /// No socket was there: the connection is told by the packet that is being answered.
 #[inline(always)]
 fn of_packet(packet: *const c_void, flags: u16, reason: u32) {
-    emit::record::<Reset>(counter::LOST_RESET, |record| {
+    emit::record::<Reset>(counter::LOST_RESET, counter::UNREADABLE_SOCKET, |record| {
         // SAFETY: the record was just reserved for us; every field is written.
         unsafe {
             (*record).header = emit::header(kind::RESET, flags, 0);

@@ -77,17 +77,13 @@ fn opened(socket: Socket, kind: u16, lost: u32, by_current: bool) {
         emit::count(counter::UNREADABLE_SOCKET);
         return;
     };
-    emit::record::<Opened>(lost, |record| {
+    emit::record::<Opened>(lost, counter::UNREADABLE_SOCKET, |record| {
         let own = if by_current && is_tracer() { flag::OWN } else { 0 };
         // SAFETY: the record was just reserved for us; every field is written below.
         unsafe {
             (*record).header = emit::header(kind, own, socket.cookie());
             write_owner(socket, by_current, &raw mut (*record).owner);
-            let is_readable = socket.endpoints(tcp.local_port(), &raw mut (*record).endpoints);
-            if !is_readable {
-                emit::count(counter::UNREADABLE_SOCKET);
-            }
-            is_readable
+            socket.endpoints(tcp.local_port(), &raw mut (*record).endpoints)
         }
     });
 }
@@ -162,7 +158,7 @@ pub(crate) fn emit_ended(socket: Socket, state: u32) {
         emit::count(counter::UNREADABLE_SOCKET);
         return;
     };
-    emit::record::<Ended>(counter::LOST_ENDED, |record| {
+    emit::record::<Ended>(counter::LOST_ENDED, counter::UNREADABLE_SOCKET, |record| {
         let peer_closed = if socket.peer_closed() { flag::PEER_CLOSED } else { 0 };
         // SAFETY: the record was just reserved for us; every field is written.
         unsafe {
@@ -177,11 +173,7 @@ pub(crate) fn emit_ended(socket: Socket, state: u32) {
             (*record).state = state;
             (*record).srtt_us = tcp.srtt_us();
             (*record).reserved = 0;
-            let is_readable = socket.endpoints(tcp.local_port(), &raw mut (*record).endpoints);
-            if !is_readable {
-                emit::count(counter::UNREADABLE_SOCKET);
-            }
-            is_readable
+            socket.endpoints(tcp.local_port(), &raw mut (*record).endpoints)
         }
     });
 }
