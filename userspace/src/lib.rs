@@ -22,6 +22,7 @@ pub mod cli;
 pub mod config;
 pub mod filter;
 pub mod given_cluster;
+pub mod memory;
 pub mod notice;
 pub mod outcome;
 pub mod output;

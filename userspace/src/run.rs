@@ -24,7 +24,7 @@ use crate::{
     config::{ClusterSource, Trace},
     event::Event,
     given_cluster::GivenCluster,
-    notice,
+    memory, notice,
     outcome::{Outcome, OutputError},
     output,
     pipeline::Pipeline,
@@ -55,6 +55,7 @@ async fn live(config: &Trace, cluster: GivenCluster, target: Option<Target>) -> 
     let mut inputs = Inputs::listen().context("cannot listen for signals")?;
     let options = Options { kernel_log: config.is_kernel_log_shown, ..Options::default() };
     let mut kernel = Kernel::start(&options)?;
+    memory::give_back();
     let mut session = Session {
         cluster,
         recording: target.map(Recording::begin).transpose()?,
