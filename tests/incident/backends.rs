@@ -8,7 +8,7 @@ use mtlsnoop_tests::scene::SceneSpec;
 use mtlsnoop_tests::server::Backend;
 use serde_json::{Value, json};
 
-use crate::watched::Watched;
+use mtlsnoop_tests::watched::Watched;
 
 /// What must be found behind a server, over IPv4 and IPv6.
 struct Expected {

@@ -13,7 +13,7 @@ use mtlsnoop_tests::server::Backend;
 use mtlsnoop_tests::wait;
 use serde_json::Value;
 
-use crate::watched::{SOON, Watched, is_at, send};
+use mtlsnoop_tests::watched::{SOON, Watched, is_at, send};
 
 #[test]
 fn two_clients_at_once() -> Result<()> {

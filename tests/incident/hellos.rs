@@ -9,7 +9,7 @@ use mtlsnoop_tests::scene::SceneSpec;
 use mtlsnoop_tests::server::Backend;
 use serde_json::Value;
 
-use crate::watched::{SOON, Watched};
+use mtlsnoop_tests::watched::{SOON, Watched};
 
 /// Maximum segment sizes: none announced, and one that cuts every hello.
 const SEGMENT_SIZES: [Option<u16>; 2] = [None, Some(400)];

@@ -6,7 +6,7 @@ use mtlsnoop_tests::scene::{Scene, SceneSpec};
 use mtlsnoop_tests::server::Backend;
 use mtlsnoop_tests::tracer::Tracer;
 
-use crate::watched::{SOON, Watched, send};
+use mtlsnoop_tests::watched::{SOON, Watched, send};
 
 fn redis() -> Result<Scene> {
     let mut scene = SceneSpec::new("redis", 6379).start(Cluster::start()?)?;

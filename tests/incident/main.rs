@@ -9,4 +9,3 @@ mod outcomes;
 mod recording;
 mod resolution;
 mod tls_servers;
-mod watched;

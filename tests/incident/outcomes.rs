@@ -7,7 +7,7 @@ use mtlsnoop_tests::interception::SIDECAR_UID;
 use mtlsnoop_tests::scene::SceneSpec;
 use mtlsnoop_tests::server::Backend;
 
-use crate::watched::{SOON, Watched};
+use mtlsnoop_tests::watched::{SOON, Watched};
 
 #[test]
 fn no_listener() -> Result<()> {

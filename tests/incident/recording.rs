@@ -8,7 +8,7 @@ use mtlsnoop_tests::program;
 use mtlsnoop_tests::scene::SceneSpec;
 use mtlsnoop_tests::server::Backend;
 
-use crate::watched::{SOON, Watched};
+use mtlsnoop_tests::watched::{SOON, Watched};
 
 #[test]
 fn analyze_prints_what_trace_printed() -> Result<()> {

@@ -6,7 +6,7 @@ use mtlsnoop_tests::cluster::Cluster;
 use mtlsnoop_tests::scene::SceneSpec;
 use mtlsnoop_tests::server::Backend;
 
-use crate::watched::{SOON, Watched};
+use mtlsnoop_tests::watched::{SOON, Watched};
 
 #[test]
 fn after_the_fix_the_same_client_succeeds() -> Result<()> {

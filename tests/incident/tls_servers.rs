@@ -9,7 +9,7 @@ use mtlsnoop_tests::interception::Interception;
 use mtlsnoop_tests::scene::{Scene, SceneSpec};
 use mtlsnoop_tests::server::Backend;
 
-use crate::watched::{SOON, Watched};
+use mtlsnoop_tests::watched::{SOON, Watched};
 
 fn scene(backend: Backend) -> Result<Scene> {
     let mut scene = SceneSpec::new("secure", 6380).start(Cluster::start()?)?;

@@ -34,12 +34,16 @@ fn a_refused_one_ends_with_the_reset_that_answered_it() -> Result<()> {
         assert_eq!((ended.state, ended.error), (State::SynSent, positive(ECONNREFUSED)));
         assert_eq!((ended.bytes_sent, ended.bytes_received), (0, 0));
 
+        // Kernels without reasons (before 6.10) trace only resets of a socket (`tcp_v4_send_reset`, net/ipv4/tcp_ipv4.c).
+        if !watch.gives_reasons() {
+            continue;
+        }
         let sent = watch.until("the reset for no socket", |event| match event {
             Event::Reset(reset) if reset.socket.is_none() && reset.local == to => Some(reset.clone()),
             _ => None,
         })?;
         assert_eq!((sent.direction, sent.remote), (Direction::Sent, received.local));
-        assert_eq!(sent.reason, watch.gives_reasons().then_some(NO_SOCKET));
+        assert_eq!(sent.reason, Some(NO_SOCKET));
     }
     Ok(())
 }

@@ -13,7 +13,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail, ensure};
 use data_encoding::HEXLOWER;
-use mtlsnoop_tests::netns::Netns;
+use mtlsnoop_tests::{netns::Netns, program};
 
 /// As the kernel names the process.
 pub(crate) const NAME: &str = "lab-peer";
@@ -53,8 +53,9 @@ impl std::error::Error for Refused {}
 impl Peer {
     /// Starts one in a network namespace.
     pub(crate) fn start(netns: &Netns) -> Result<Self> {
+        let program = program::helper(NAME)?;
         let mut child = netns.enter(|| {
-            Command::new(env!("CARGO_BIN_EXE_lab-peer"))
+            Command::new(program)
                 .stdin(Stdio::piped())
                 .stdout(Stdio::piped())
                 .spawn()

@@ -62,7 +62,9 @@ impl Watch {
     pub(crate) fn gives_reasons(&self) -> bool {
         let gives = self.kernel.coverage().iter().any(|hook| hook.program == Some("reset_sent"));
         if !gives {
-            eprintln!("this kernel gives no reasons for resets; they are not checked");
+            eprintln!(
+                "this kernel gives no reasons for resets; neither they nor resets for no socket are checked"
+            );
         }
         gives
     }

@@ -19,10 +19,15 @@ pub enum Interception {
     Outbound,
     /// What the app sends and what is sent to it.
     Both,
+    /// None: the app is told to connect to the sidecar (Istio: `sidecar.istio.io/interceptionMode: NONE`).
+    Nothing,
 }
 
 /// Installs the rules for IPv4 and for IPv6.
 pub fn install(netns: &Netns, interception: Interception) -> Result<()> {
+    if interception == Interception::Nothing {
+        return Ok(());
+    }
     for (prefix, local, bind, bits) in [("ip", "127.0.0.1", "127.0.0.6", 32), ("ip6", "::1", "::6", 128)] {
         let rules = rules(&format!("{local}/{bits}"), &format!("{bind}/{bits}"), interception);
         restore(netns, prefix, &rules)?;
@@ -46,7 +51,7 @@ fn restore(netns: &Netns, prefix: &str, rules: &str) -> Result<()> {
 /// As istio/istio tools/istio-iptables/pkg/capture/run.go writes them, without the options nobody set.
 fn rules(local: &str, bind: &str, interception: Interception) -> String {
     let inbound = match interception {
-        Interception::Outbound => "",
+        Interception::Outbound | Interception::Nothing => "",
         Interception::Both => "-A PREROUTING -p tcp -j ISTIO_INBOUND\n",
     };
     format!(

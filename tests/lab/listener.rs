@@ -1,6 +1,6 @@
 //! A server that behaves badly in one chosen way, for IPv4 and IPv6; it must not know who connects to it.
 //!
-//! `lab-listener closes|resets|never-answers|never-reads PORT`
+//! `lab-listener answers|closes|resets|never-answers|never-reads PORT`
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv6Addr, TcpListener, TcpStream};
@@ -12,6 +12,7 @@ use nix::sys::socket::{setsockopt, sockopt};
 
 #[derive(Clone, Copy)]
 enum Behaviour {
+    Answers,
     Closes,
     Resets,
     NeverAnswers,
@@ -21,6 +22,7 @@ enum Behaviour {
 impl Behaviour {
     fn parse(name: &str) -> Option<Self> {
         match name {
+            "answers" => Some(Self::Answers),
             "closes" => Some(Self::Closes),
             "resets" => Some(Self::Resets),
             "never-answers" => Some(Self::NeverAnswers),
@@ -59,6 +61,12 @@ fn serve(behaviour: Behaviour, mut stream: TcpStream) -> Result<()> {
     // Larger than any ClientHello: with nothing left unread, closing is a FIN and not a reset.
     let mut buffer = vec![0; 1 << 16];
     match behaviour {
+        // As memcached answers what it does not know (doc/protocol.txt, "Error strings").
+        Behaviour::Answers => {
+            while stream.read(&mut buffer)? > 0 {
+                stream.write_all(b"ERROR\r\n")?;
+            }
+        }
         Behaviour::Closes => drop(stream.read(&mut buffer)?),
         Behaviour::Resets => {
             let _ = stream.read(&mut buffer)?;

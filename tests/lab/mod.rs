@@ -23,3 +23,4 @@ pub mod scene;
 pub mod server;
 pub mod tracer;
 pub mod wait;
+pub mod watched;

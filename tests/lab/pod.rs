@@ -72,7 +72,13 @@ impl PodSpec {
     /// A sidecar's container, and the pod's traffic sent to it.
     #[must_use]
     pub fn sidecar(self, interception: Interception) -> Self {
-        Self { interception: Some(interception), ..self.container(SIDECAR) }
+        self.container(SIDECAR).interception(interception)
+    }
+
+    /// Which of the pod's traffic its sidecar is sent.
+    #[must_use]
+    pub fn interception(self, interception: Interception) -> Self {
+        Self { interception: Some(interception), ..self }
     }
 
     /// Announces segments of at most `mss` bytes, and sends none that is larger or merged from several.

@@ -14,6 +14,7 @@ mod process;
 mod setup;
 mod step;
 mod test;
+mod vm;
 mod workspace;
 
 /// Everything a developer of mtlsnoop runs. Each command first sets up what it needs.
@@ -48,10 +49,11 @@ enum Command {
     /// Sets up and builds first. Needs root. Network namespaces stand for pods; nothing outside them is changed, and
     /// all is gone afterwards, also after Ctrl-C (exit code 130). Succeeds only if all of it happened.
     Demo,
-    /// Run all tests: check, unit, scenarios, cli, contract, lab, kernel, incident
+    /// Run all tests: check, unit, scenarios, cli, contract, lab, kernel, verdicts, incident, vm
     ///
     /// Sets up and builds first. A failing stage does not keep the later ones from running; a table at the end says how
-    /// each went. The stages lab, kernel and incident need root.
+    /// each went. The stages lab, kernel, verdicts and
+    /// incident need root.
     Test {
         /// Run these stages only
         #[arg(long, value_enum, value_delimiter = ',', num_args = 1.., value_name = "STAGE")]
@@ -63,6 +65,12 @@ enum Command {
     /// namespace of its own run all the time, while the tracer is attached and detached again and again; nothing stays,
     /// also after Ctrl-C (exit code 130). Fails when the tracer's accounting does not add up.
     Bench(bench::Options),
+    /// Run the tests of the kernel side on Linux 6.1 and 6.12, in virtual machines
+    ///
+    /// Sets up and builds first. Debian's kernels boot in QEMU without KVM, both at the same time, with the same programs
+    /// that the stages `kernel` and `verdicts` of `test` run. Nothing is installed but QEMU; kernels and consoles are in
+    /// target/vm. Ctrl-C ends the machines (exit code 130).
+    Vm(vm::Options),
     /// Check format, lints (host and eBPF code) and the rules of the design: dependencies, file sizes, names
     Check,
 }
@@ -89,6 +97,7 @@ fn run(command: &Command) -> Result<()> {
         Command::Demo => demo::run(&workspace),
         Command::Test { only } => test::run(&workspace, only),
         Command::Bench(options) => bench::run(&workspace, options),
+        Command::Vm(options) => vm::run(&workspace, options),
         Command::Check => check::run(&workspace),
     }
 }

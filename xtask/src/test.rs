@@ -11,6 +11,7 @@ use clap::ValueEnum;
 use crate::{
     build, check, process,
     setup::{self, Purpose, Tools},
+    vm,
     workspace::Workspace,
 };
 
@@ -30,12 +31,16 @@ pub(crate) enum Stage {
     Cli,
     /// Record layout, JSON Schema, fixed names
     Contract,
-    /// The lab that the next two run in: pods, servers, clients (needs root)
+    /// The lab that the next three run in: pods, servers, clients (needs root)
     Lab,
     /// The programs in this machine's kernel (needs root)
     Kernel,
+    /// The incident in small, without Envoy, as on every kernel (needs root)
+    Verdicts,
     /// The whole incident with real Envoy and real servers (needs root)
     Incident,
+    /// The stages kernel and verdicts on other kernels, in virtual machines
+    Vm,
 }
 
 /// How a stage went.
@@ -93,6 +98,7 @@ impl Stage {
                 }
                 process::run(&mut cargo)
             }
+            None if self == Self::Vm => vm::run_all(workspace),
             None if self == Self::Check => check::everything(workspace, &tools.toolchain),
             None => {
                 let mut cargo = cargo_test(workspace, tools);
@@ -104,18 +110,19 @@ impl Stage {
     /// The test target in `tests/`.
     fn target(self) -> Option<&'static str> {
         match self {
-            Self::Check | Self::Unit => None,
+            Self::Check | Self::Unit | Self::Vm => None,
             Self::Scenarios => Some("replay"),
             Self::Cli => Some("cli"),
             Self::Contract => Some("contract"),
             Self::Lab => Some("lab"),
             Self::Kernel => Some("kernel"),
+            Self::Verdicts => Some("verdicts"),
             Self::Incident => Some("incident"),
         }
     }
 
     fn needs_root(self) -> bool {
-        matches!(self, Self::Lab | Self::Kernel | Self::Incident)
+        matches!(self, Self::Lab | Self::Kernel | Self::Verdicts | Self::Incident)
     }
 }
 
@@ -177,8 +184,12 @@ mod tests {
     #[test]
     fn every_stage_has_a_name_and_those_that_load_programs_come_last() {
         let names: Vec<String> = Stage::value_variants().iter().map(ToString::to_string).collect();
-        assert_eq!(names, ["check", "unit", "scenarios", "cli", "contract", "lab", "kernel", "incident"]);
-        assert!(Stage::value_variants().is_sorted_by_key(|stage| stage.needs_root()));
+        assert_eq!(
+            names,
+            ["check", "unit", "scenarios", "cli", "contract", "lab", "kernel", "verdicts", "incident", "vm"]
+        );
+        let on_this_machine = Stage::value_variants().iter().filter(|stage| **stage != Stage::Vm);
+        assert!(on_this_machine.is_sorted_by_key(|stage| stage.needs_root()));
     }
 
     #[test]

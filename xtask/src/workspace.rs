@@ -60,6 +60,11 @@ impl Workspace {
         self.target.join("setup")
     }
 
+    /// Kernels, file systems and consoles of virtual machines.
+    pub(crate) fn virtual_machines(&self) -> PathBuf {
+        self.target.join("vm")
+    }
+
     /// The eBPF programs have a target folder of their own: another compiler, other flags.
     pub(crate) fn ebpf_target(&self) -> PathBuf {
         self.target.join("ebpf")

@@ -40,6 +40,8 @@ pub enum Backend {
     RedisTls,
     /// Redis with TLS that turns every client certificate of the mesh down with an alert.
     RedisTlsForeign,
+    /// Answers everything in plaintext, with `ERROR`.
+    Answers,
     /// Closes a connection as soon as it has read something.
     Closes,
     /// Resets a connection as soon as it has read something.
@@ -83,6 +85,7 @@ impl Backend {
             Self::Nats => message::nats(container, port),
             Self::Nginx => web::nginx(container, port),
             Self::NginxTls => web::nginx_tls(container, port, mesh),
+            Self::Answers => listener::start(container, port, "answers"),
             Self::Closes => listener::start(container, port, "closes"),
             Self::Resets => listener::start(container, port, "resets"),
             Self::NeverAnswers => listener::start(container, port, "never-answers"),

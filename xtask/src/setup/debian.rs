@@ -60,7 +60,7 @@ pub(crate) fn install(workspace: &Workspace, lacking: &[Lacking]) -> Result<()> 
     disable(lacking)
 }
 
-fn update(log: &Path) -> Result<()> {
+pub(super) fn update(log: &Path) -> Result<()> {
     step("updating the package lists", || {
         process::run_logged(apt().arg("update"), &log.join("apt-update.log"))
     })
@@ -72,7 +72,7 @@ fn apt_install(packages: &[&str], log: &Path) -> Result<()> {
     process::run_logged(&mut without_services(Path::new(POLICY), &apt), &log.join("apt-install.log"))
 }
 
-fn apt() -> Command {
+pub(super) fn apt() -> Command {
     let mut apt = Command::new("apt-get");
     apt.env("DEBIAN_FRONTEND", "noninteractive");
     apt
@@ -111,7 +111,7 @@ fn has_package_lists() -> bool {
 }
 
 /// Those packages that the lists do not have.
-fn unknown<'a>(packages: &[&'a str]) -> Vec<&'a str> {
+pub(super) fn unknown<'a>(packages: &[&'a str]) -> Vec<&'a str> {
     let is_unknown = |package: &&&str| {
         process::read(Command::new("apt-cache").args(["policy", package]))
             .is_ok_and(|said| !said.contains("Candidate:") || said.contains("Candidate: (none)"))

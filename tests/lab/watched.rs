@@ -3,38 +3,40 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::client::{Reply, Sending};
+use crate::pod::Pod;
+use crate::scene::Scene;
+use crate::tracer::Tracer;
 use anyhow::{Context as _, Result, ensure};
-use mtlsnoop_tests::client::{Reply, Sending};
-use mtlsnoop_tests::pod::Pod;
-use mtlsnoop_tests::scene::Scene;
-use mtlsnoop_tests::tracer::Tracer;
 use serde_json::Value;
 
 /// Longer than anything here takes: Envoy's connect timeout is 1 s, ARP gives up after 3 s.
-pub(crate) const SOON: Duration = Duration::from_secs(15);
+pub const SOON: Duration = Duration::from_secs(15);
 
 /// A scene and its tracer.
-pub(crate) struct Watched {
+pub struct Watched {
     // Dropped before the scene: it must not see its end.
-    pub(crate) tracer: Tracer,
-    pub(crate) scene: Scene,
+    /// The tracer.
+    pub tracer: Tracer,
+    /// What it watches.
+    pub scene: Scene,
 }
 
 impl Watched {
     /// Starts to watch, connections included.
-    pub(crate) fn start(scene: Scene, arguments: &[&str]) -> Result<Self> {
+    pub fn start(scene: Scene, arguments: &[&str]) -> Result<Self> {
         let tracer =
             Tracer::start_json(&scene.cluster, &scene.cluster_file()?, &[&["--all"], arguments].concat())?;
         Ok(Self { tracer, scene })
     }
 
     /// The app sends a request to the server, through its sidecar.
-    pub(crate) fn app_sends(&self, request: &[u8], server: SocketAddr) -> Result<Reply> {
+    pub fn app_sends(&self, request: &[u8], server: SocketAddr) -> Result<Reply> {
         send(&self.scene.client, request, server)
     }
 
     /// The next finding about this server.
-    pub(crate) fn finding(&mut self, server: SocketAddr) -> Result<Value> {
+    pub fn finding(&mut self, server: SocketAddr) -> Result<Value> {
         let (_, finding) = self.tracer.wait_for("a finding", SOON, |line| {
             line["kind"] == "finding" && is_at(&line["server"], server)
         })?;
@@ -42,11 +44,7 @@ impl Watched {
     }
 
     /// The end of the sidecar's (or another connecting end's) connection to this server.
-    pub(crate) fn connection(
-        &mut self,
-        server: SocketAddr,
-        wanted: impl Fn(&Value) -> bool,
-    ) -> Result<Value> {
+    pub fn connection(&mut self, server: SocketAddr, wanted: impl Fn(&Value) -> bool) -> Result<Value> {
         let (_, connection) = self.tracer.wait_for("the end of a connection", SOON, |line| {
             let is_connecting = line["kind"] == "connection" && line["role"] == "connector";
             is_connecting && is_at(&line["server"], server) && wanted(line)
@@ -55,7 +53,7 @@ impl Watched {
     }
 
     /// Ends the tracer, checks its accounting, and gives all lines.
-    pub(crate) fn end(self) -> Result<Vec<Value>> {
+    pub fn end(self) -> Result<Vec<Value>> {
         let ended = self.tracer.stop()?;
         ensure!(ended.status.success(), "the tracer ended with {}: {}", ended.status, ended.stderr);
         let lines = ended.objects(self.scene.cluster.range())?;
@@ -65,7 +63,7 @@ impl Watched {
     }
 
     /// Ends the tracer, which must not have found anything.
-    pub(crate) fn end_without_finding(self) -> Result<()> {
+    pub fn end_without_finding(self) -> Result<()> {
         let lines = self.end()?;
         let found: Vec<_> = lines.iter().filter(|line| line["kind"] == "finding").collect();
         ensure!(found.is_empty(), "accused wrongly: {found:#?}");
@@ -74,12 +72,12 @@ impl Watched {
 }
 
 /// A raw client in the pod's first container.
-pub(crate) fn send(pod: &Pod, request: &[u8], server: SocketAddr) -> Result<Reply> {
+pub fn send(pod: &Pod, request: &[u8], server: SocketAddr) -> Result<Reply> {
     Sending::pieces(&[request]).waiting(SOON).run(pod.app_container()?, server)
 }
 
 /// It has this address and port.
-pub(crate) fn is_at(party: &Value, address: SocketAddr) -> bool {
+pub fn is_at(party: &Value, address: SocketAddr) -> bool {
     party["address"] == address.ip().to_string() && party["port"] == address.port()
 }
 
