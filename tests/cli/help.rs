@@ -8,6 +8,7 @@ fn help_is_as_it_was() {
         ("mtlsnoop", &["--help"] as &[&str]),
         ("trace", &["trace", "--help"]),
         ("analyze", &["analyze", "--help"]),
+        ("doctor", &["doctor", "--help"]),
         ("schema", &["schema", "--help"]),
         ("completions", &["completions", "--help"]),
     ] {
@@ -29,7 +30,7 @@ fn every_shell_has_completions_for_every_subcommand() {
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
         let script = run(&["completions", shell]);
         assert_eq!((script.code, script.stderr.as_str()), (Some(0), ""), "{shell}");
-        for part in ["trace", "analyze", "schema", "completions", "fail-on-finding"] {
+        for part in ["trace", "analyze", "doctor", "schema", "completions", "fail-on-finding"] {
             assert!(script.stdout.contains(part), "`{part}` is not completed in {shell}");
         }
     }

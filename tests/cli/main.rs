@@ -4,6 +4,7 @@
 
 mod analyze;
 mod broken_recording;
+mod doctor;
 mod help;
 mod live;
 mod program;

@@ -19,7 +19,7 @@ use crate::ground::{Ground, Pair};
 
 /// Objects in the kernel by their numbers, which it does not give again soon.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Objects {
+pub(crate) struct Objects {
     programs: BTreeSet<u32>,
     maps: BTreeSet<u32>,
     links: BTreeSet<u32>,
@@ -27,7 +27,7 @@ struct Objects {
 
 impl Objects {
     /// What a process holds: its descriptors tell (`bpf_prog_show_fdinfo` and its like in kernel/bpf/syscall.c).
-    fn held_by(pid: u32) -> Result<Self> {
+    pub(crate) fn held_by(pid: u32) -> Result<Self> {
         let mut objects = Self::default();
         for descriptor in fs::read_dir(format!("/proc/{pid}/fdinfo"))? {
             // One that was closed meanwhile holds nothing.

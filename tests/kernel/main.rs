@@ -10,6 +10,7 @@ mod watch;
 mod accounting;
 mod connect;
 mod connect_in_vain;
+mod doctor;
 mod end;
 mod first_bytes;
 mod hello;

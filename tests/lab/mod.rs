@@ -17,6 +17,7 @@ pub mod interrupt;
 pub mod kubectl;
 pub mod netns;
 pub mod pod;
+pub mod privilege;
 pub mod process;
 pub mod program;
 pub mod scene;

@@ -2,12 +2,13 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint, builder::PossibleValuesParser};
 use clap_complete::Shell;
 use jiff::SignedDuration;
+use mtlsnoop_ebpf::program;
 
 use crate::{
-    config::{Analyze, ClusterSource, Color, Contradiction, Format, Output, Trace},
+    config::{Analyze, ClusterSource, Color, Contradiction, Doctor, Format, Hooks, Output, Trace},
     filter::Selection,
 };
 
@@ -17,6 +18,14 @@ Exit codes:
   1  could not run, or could not do all that was asked for
   2  wrong usage
   3  with --fail-on-finding: done, and there was a finding";
+
+const DOCTOR_EXIT_CODES: &str = "\
+Every hook is loaded and attached in each of its variants, for a moment; nothing stays.
+
+Exit codes:
+  0  tracing is possible
+  1  it is not, and the last line says what to do
+  2  wrong usage";
 
 const TRACE_EXAMPLES: &str = "\
 Examples:
@@ -67,8 +76,15 @@ pub enum Command {
     /// Say of a recording what the live trace said
     #[command(after_help = ANALYZE_EXAMPLES)]
     Analyze(AnalyzeArgs),
-    /// Print the JSON Schema of the lines that `-o json` writes
-    Schema,
+    /// Say what this node can do, by trying it
+    #[command(after_help = DOCTOR_EXIT_CODES)]
+    Doctor(DoctorArgs),
+    /// Print the JSON Schema of what `-o json` writes
+    Schema {
+        /// Of which output
+        #[arg(value_enum, default_value_t = SchemaOf::Lines)]
+        of: SchemaOf,
+    },
     /// Print a completion script for a shell
     #[command(after_help = "Example:\n  mtlsnoop completions bash > /etc/bash_completion.d/mtlsnoop")]
     Completions {
@@ -103,6 +119,38 @@ pub struct TraceArgs {
     /// Show the kernel side's own diagnostics on standard error
     #[arg(long)]
     kernel_log: bool,
+    #[command(flatten)]
+    hooks: HooksArgs,
+}
+
+/// Arguments of `doctor`.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// Text for people, or JSON: one object
+    #[arg(short, long = "output", value_enum, default_value_t = OutputFormat::Text, value_name = "FORMAT")]
+    output: OutputFormat,
+    #[command(flatten)]
+    hooks: HooksArgs,
+}
+
+/// What may be used of the kernel: for tests, and for finding out what is to blame.
+#[derive(Debug, Args)]
+struct HooksArgs {
+    /// Where the kernel's type information is
+    #[arg(long, hide = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    btf: Option<PathBuf>,
+    /// Do without this program of a hook, as if the kernel refused it; may be given several times
+    #[arg(long = "without-hook", hide = true, value_name = "PROGRAM", value_parser = PossibleValuesParser::new(program::ALL))]
+    without: Vec<String>,
+}
+
+/// What `schema` prints the schema of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SchemaOf {
+    /// The lines of `trace` and `analyze`
+    Lines,
+    /// The object of `doctor`
+    Doctor,
 }
 
 /// Arguments of `analyze`.
@@ -175,8 +223,39 @@ enum Capture {
 impl TraceArgs {
     /// What was asked for, checked.
     pub fn config(self) -> Result<Trace, Contradiction> {
-        let Self { output, cluster, record, duration, capture: Capture::Always, kernel_log } = self;
-        Trace { output: output.config(), cluster, record, duration, is_kernel_log_shown: kernel_log }.check()
+        let Self { output, cluster, record, duration, capture: Capture::Always, kernel_log, hooks } = self;
+        Trace {
+            output: output.config(),
+            cluster,
+            record,
+            duration,
+            is_kernel_log_shown: kernel_log,
+            hooks: hooks.config(),
+        }
+        .check()
+    }
+}
+
+impl DoctorArgs {
+    /// What was asked for.
+    pub fn config(self) -> Doctor {
+        Doctor { format: self.output.into(), hooks: self.hooks.config() }
+    }
+}
+
+impl HooksArgs {
+    fn config(self) -> Hooks {
+        let Self { btf, without } = self;
+        Hooks { btf, without }
+    }
+}
+
+impl From<OutputFormat> for Format {
+    fn from(format: OutputFormat) -> Self {
+        match format {
+            OutputFormat::Text => Self::Text,
+            OutputFormat::Json => Self::Json,
+        }
     }
 }
 
@@ -194,10 +273,7 @@ impl OutputArgs {
     fn config(self) -> Output {
         let Self { output, all, namespaces, all_namespaces: _, pods, fail_on_finding, color, verbose } = self;
         Output {
-            format: match output {
-                OutputFormat::Text => Format::Text,
-                OutputFormat::Json => Format::Json,
-            },
+            format: output.into(),
             color: match color {
                 ColorChoice::Auto => Color::Auto,
                 ColorChoice::Always => Color::Always,
@@ -235,7 +311,7 @@ mod tests {
 
     use super::{Cli, Command, duration};
     use crate::{
-        config::{Analyze, ClusterSource, Color, Contradiction, Format, Output, Trace},
+        config::{Analyze, ClusterSource, Color, Contradiction, Format, Hooks, Output, Trace},
         filter::Selection,
     };
 
@@ -267,6 +343,7 @@ mod tests {
             record: None,
             duration: None,
             is_kernel_log_shown: false,
+            hooks: Hooks::default(),
         };
         assert_eq!(arguments.config(), Ok(expected));
     }
@@ -274,7 +351,7 @@ mod tests {
     #[test]
     fn every_flag_of_a_trace_arrives() {
         let line = "mtlsnoop trace -o json --all -n a -n b -p c/d --fail-on-finding --color never -v -w f --duration 1h30m \
-                    --cluster c.json --capture always --kernel-log";
+                    --cluster c.json --capture always --kernel-log --btf t --without-hook reset_sent --without-hook socket_state";
         let Ok(Command::Trace(arguments)) = parsed(line) else { panic!("{line}") };
         let expected = Trace {
             output: Output {
@@ -292,6 +369,10 @@ mod tests {
             record: Some("f".into()),
             duration: Some(Duration::from_mins(90)),
             is_kernel_log_shown: true,
+            hooks: Hooks {
+                btf: Some("t".into()),
+                without: vec!["reset_sent".to_owned(), "socket_state".to_owned()],
+            },
         };
         assert_eq!(arguments.config(), Ok(expected));
     }
@@ -319,6 +400,7 @@ mod tests {
             ("mtlsnoop frobnicate", InvalidSubcommand),
             ("mtlsnoop trace -o yaml", InvalidValue),
             ("mtlsnoop trace --capture adaptive", InvalidValue),
+            ("mtlsnoop trace --without-hook nonesuch", InvalidValue),
             ("mtlsnoop trace --duration 5", ValueValidation),
             ("mtlsnoop trace -A -n default", ArgumentConflict),
             ("mtlsnoop analyze", MissingRequiredArgument),

@@ -50,6 +50,24 @@ pub enum ClusterSource {
     File(PathBuf),
 }
 
+/// What may be used of the kernel; for tests and for finding out what is to blame.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Hooks {
+    /// Where the kernel's type information is, if not at its usual place.
+    pub btf: Option<PathBuf>,
+    /// Programs that are not to be used.
+    pub without: Vec<String>,
+}
+
+/// An examination of this node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Doctor {
+    /// How it is written.
+    pub format: Format,
+    /// What may be used of the kernel.
+    pub hooks: Hooks,
+}
+
 /// A live trace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trace {
@@ -63,6 +81,8 @@ pub struct Trace {
     pub duration: Option<Duration>,
     /// The kernel side's own diagnostics go to standard error.
     pub is_kernel_log_shown: bool,
+    /// What may be used of the kernel.
+    pub hooks: Hooks,
 }
 
 /// The analysis of a recording.
@@ -116,7 +136,7 @@ impl Analyze {
 
 #[cfg(test)]
 mod tests {
-    use super::{Analyze, ClusterSource, Color, Contradiction, Format, Output, Trace};
+    use super::{Analyze, ClusterSource, Color, Contradiction, Format, Hooks, Output, Trace};
     use crate::filter::Selection;
 
     fn output(namespaces: &[&str]) -> Output {
@@ -147,6 +167,7 @@ mod tests {
                 record: None,
                 duration: None,
                 is_kernel_log_shown: false,
+                hooks: Hooks::default(),
             };
             assert_eq!(trace.check().map(drop), of_trace, "{namespaces:?} {cluster:?}");
             let analyze =

@@ -29,4 +29,5 @@ pub mod output;
 pub mod pipeline;
 
 pub mod analyze;
+pub mod doctor;
 pub mod run;

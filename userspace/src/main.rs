@@ -9,8 +9,9 @@ use anyhow::Result;
 use clap::{CommandFactory as _, Parser as _, error::ErrorKind};
 use mtlsnoop::{
     analyze::analyze,
-    cli::{Cli, Command},
+    cli::{Cli, Command, SchemaOf},
     config::Contradiction,
+    doctor::{self, doctor},
     notice,
     outcome::{Outcome, OutputError},
     run::trace,
@@ -33,8 +34,13 @@ fn run(command: Command) -> Result<Outcome> {
         Command::Analyze(arguments) => {
             analyze(&arguments.config().unwrap_or_else(|error| wrong_usage(error)))
         }
-        Command::Schema => {
-            print(&format!("{}\n", serde_json::to_string_pretty(&json::schema())?).into_bytes())
+        Command::Doctor(arguments) => doctor(&arguments.config()),
+        Command::Schema { of } => {
+            let schema = match of {
+                SchemaOf::Lines => json::schema(),
+                SchemaOf::Doctor => doctor::schema(),
+            };
+            print(&format!("{}\n", serde_json::to_string_pretty(&schema)?).into_bytes())
         }
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -53,7 +53,7 @@ pub fn trace(config: &Trace) -> Result<Outcome> {
 async fn live(config: &Trace, cluster: GivenCluster, target: Option<Target>) -> Result<Outcome> {
     // Before anything is attached, so that a Ctrl-C during the start ends like one after it.
     let mut inputs = Inputs::listen().context("cannot listen for signals")?;
-    let options = Options { kernel_log: config.is_kernel_log_shown, ..Options::default() };
+    let options = Options { kernel_log: config.is_kernel_log_shown, ..Options::for_hooks(&config.hooks) };
     let mut kernel = Kernel::start(&options)?;
     memory::give_back();
     let mut session = Session {
@@ -82,7 +82,7 @@ async fn live(config: &Trace, cluster: GivenCluster, target: Option<Target>) -> 
 
 /// Says what is seen from now on, and what is not.
 fn announce(kernel: &Kernel, node: Option<&str>, is_verbose: bool) {
-    for hook in kernel.coverage().iter().filter(|hook| is_verbose || hook.program.is_none()) {
+    for hook in kernel.coverage().iter().filter(|hook| is_verbose || hook.is_lessened()) {
         notice::warn(hook);
     }
     let hooks = kernel.coverage().iter().filter(|hook| hook.program.is_some()).count();

@@ -1,4 +1,4 @@
-//! The cgroup v2 hierarchy: where it is mounted, and the path of a control group by its id; knows no pods.
+//! The cgroup v2 hierarchy: the path of a control group by its id; knows no pods.
 
 use std::{
     fs, io,
@@ -6,12 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use procfs::{
-    ProcError,
-    process::{MountInfo, Process},
-};
 use rustc_hash::{FxHashMap, FxHashSet};
-use thiserror::Error;
 
 use crate::event::time::{MILLISECOND_NS, SECOND_NS, Time};
 
@@ -21,36 +16,6 @@ const WALK_PAUSE_NS: u64 = 100 * MILLISECOND_NS;
 const UNKNOWN_FOR_NS: u64 = 10 * SECOND_NS;
 /// Control groups that are remembered, those that are gone included; a node has a few hundred.
 const MAX_KNOWN: usize = 65_536;
-
-/// Why there is no cgroup v2 hierarchy to use.
-#[derive(Debug, Error)]
-pub enum Error {
-    /// The list of mounts could not be read.
-    #[error("cannot read /proc/self/mountinfo: {0}; is /proc mounted?")]
-    Mounts(#[source] ProcError),
-    /// There is none among the mounts.
-    #[error(
-        "no cgroup v2 hierarchy is mounted here; `ip netns exec` hides it (use `nsenter --net=…` instead), and a node \
-         with cgroup v1 alone needs `mkdir -p /run/cgroup2 && mount -t cgroup2 none /run/cgroup2`"
-    )]
-    NotMounted,
-}
-
-/// Where the cgroup v2 hierarchy is mounted: `/sys/fs/cgroup`, or `/sys/fs/cgroup/unified` beside v1.
-pub fn mount() -> Result<PathBuf, Error> {
-    let mounts = Process::myself().and_then(|process| process.mountinfo()).map_err(Error::Mounts)?;
-    choose(mounts).ok_or(Error::NotMounted)
-}
-
-/// The mount of the whole hierarchy at its usual place; else at another one (network plugins have their own); else of a
-/// part of it, which is all that a container may be shown.
-fn choose(mounts: impl IntoIterator<Item = MountInfo>) -> Option<PathBuf> {
-    mounts
-        .into_iter()
-        .filter(|mount| mount.fs_type == "cgroup2")
-        .min_by_key(|mount| (mount.root != "/", !mount.mount_point.starts_with("/sys/fs/cgroup")))
-        .map(|mount| mount.mount_point)
-}
 
 /// The id of a control group that the kernel gives with sockets: the inode number of its directory, which is the whole id
 /// where inode numbers have 64 bits (`kernfs_ino`, include/linux/kernfs.h).
@@ -157,34 +122,8 @@ mod tests {
         path::{Path, PathBuf},
     };
 
-    use procfs::{FromBufRead as _, process::MountInfos};
-
-    use super::{CgroupNames, UNKNOWN_FOR_NS, WALK_PAUSE_NS, choose, id};
+    use super::{CgroupNames, UNKNOWN_FOR_NS, WALK_PAUSE_NS, id};
     use crate::event::time::Time;
-
-    const V1: &str = "36 31 0:33 / /sys/fs/cgroup/memory rw,relatime - cgroup cgroup rw,memory\n";
-    const V2: &str = "35 24 0:30 / /sys/fs/cgroup rw,nosuid,nodev,noexec,relatime shared:9 - cgroup2 cgroup2 rw,nsdelegate\n";
-    const HYBRID: &str = "41 31 0:38 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw\n";
-    const CALICO: &str = "90 24 0:30 / /run/calico/cgroup rw,relatime shared:20 - cgroup2 none rw\n";
-    const PART: &str = "95 24 0:30 /../../.. /sys/fs/cgroup ro,relatime - cgroup2 cgroup rw\n";
-
-    #[test]
-    fn the_mount_of_version_2_is_chosen() {
-        let table = [
-            (vec![], None),
-            (vec![V1], None),
-            (vec![V2], Some("/sys/fs/cgroup")),
-            (vec![V1, HYBRID], Some("/sys/fs/cgroup/unified")),
-            (vec![CALICO, V2], Some("/sys/fs/cgroup")),
-            (vec![CALICO], Some("/run/calico/cgroup")),
-            (vec![PART, CALICO], Some("/run/calico/cgroup")),
-            (vec![PART], Some("/sys/fs/cgroup")),
-        ];
-        for (lines, expected) in table {
-            let mounts = MountInfos::from_buf_read(lines.concat().as_bytes()).unwrap();
-            assert_eq!(choose(mounts).as_deref(), expected.map(Path::new), "{lines:?}");
-        }
-    }
 
     struct Tree {
         root: tempfile::TempDir,

@@ -20,22 +20,21 @@ use crate::{
 
 /// Every TCP socket of this node that listens, as found at this time.
 ///
-/// What cannot be read (a process that vanished, or one of somebody else when not root) is left out; a socket whose
+/// `mount` is the root of the cgroup v2 hierarchy. What cannot be read (a process that vanished, or one of somebody else when not root) is left out; a socket whose
 /// process is not found is given with what its network namespace tells.
-pub fn listening(time: Time) -> Vec<Listener> {
+pub fn listening(time: Time, mount: Option<&Path>) -> Vec<Listener> {
     let pids = pids();
     let found: Vec<Found> =
         namespaces(&pids).into_iter().flat_map(|(netns, pid)| in_namespace(netns, pid)).collect();
     let wanted = found.iter().map(|found| found.inode).collect();
     let holders = holders(&pids, &wanted);
-    let mount = cgroup::mount().ok();
     let mut processes = FxHashMap::default();
     found
         .into_iter()
         .map(|found| {
             let owner = holders
                 .get(&found.inode)
-                .map(|pid| processes.entry(*pid).or_insert_with(|| describe(*pid, mount.as_deref())).clone());
+                .map(|pid| processes.entry(*pid).or_insert_with(|| describe(*pid, mount)).clone());
             let owner = Owner { uid: found.uid, netns: found.netns, ..owner.unwrap_or_default() };
             Listener { time, local: found.local, owner }
         })
@@ -166,10 +165,14 @@ mod tests {
     };
 
     use super::{directory, listening, socket_inode};
-    use crate::event::{socket::Listener, time::Time};
+    use crate::{
+        event::{socket::Listener, time::Time},
+        source::hierarchy,
+    };
 
     fn find(local: SocketAddr) -> Vec<Listener> {
-        listening(Time(7)).into_iter().filter(|listener| listener.local == local).collect()
+        let mount = hierarchy::mount().ok().flatten();
+        listening(Time(7), mount.as_deref()).into_iter().filter(|listener| listener.local == local).collect()
     }
 
     #[test]
@@ -191,7 +194,7 @@ mod tests {
 
     #[test]
     fn the_control_group_is_that_of_the_process() {
-        let Ok(mount) = crate::source::cgroup::mount() else { return };
+        let Ok(Some(mount)) = hierarchy::mount() else { return };
         let groups = fs::read_to_string("/proc/self/cgroup").unwrap();
         let path = groups.lines().find_map(|line| line.strip_prefix("0::")).unwrap();
         let expected =

@@ -2,6 +2,7 @@
 
 pub mod cgroup;
 pub mod cluster_file;
+pub mod hierarchy;
 pub mod kernel;
 pub mod listeners;
 pub mod replay;

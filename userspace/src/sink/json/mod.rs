@@ -8,7 +8,7 @@ mod value;
 
 use std::io::{self, Write};
 
-pub use schema::schema;
+pub use schema::{schema, schema_of};
 
 use crate::{
     sink::{Accounting, Sink, json::line::Line},

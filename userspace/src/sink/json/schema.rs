@@ -1,7 +1,7 @@
 //! The published JSON Schema, made from the types that are written; must not know how they are written.
 
 use schemars::{
-    Schema,
+    JsonSchema, Schema,
     generate::SchemaSettings,
     transform::{RecursiveTransform, Transform as _},
 };
@@ -11,9 +11,14 @@ use crate::sink::json::line::Line;
 
 /// JSON Schema (draft 2020-12) of every line.
 pub fn schema() -> Schema {
+    schema_of::<Line<'_>>("mtlsnoop JSON lines, version 1")
+}
+
+/// JSON Schema (draft 2020-12) of what a type is written as; what is left out when it is not known is never null.
+pub fn schema_of<T: JsonSchema>(title: &str) -> Schema {
     let mut schema =
-        SchemaSettings::draft2020_12().for_serialize().into_generator().into_root_schema_for::<Line<'_>>();
-    schema.insert("title".into(), "mtlsnoop JSON lines, version 1".into());
+        SchemaSettings::draft2020_12().for_serialize().into_generator().into_root_schema_for::<T>();
+    schema.insert("title".into(), title.into());
     RecursiveTransform(forbid_null_where_absent).transform(&mut schema);
     schema
 }

@@ -1,8 +1,10 @@
 //! The hooks as data: what each gives, what it attaches to, in which variants, and what is lost without it.
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
 use mtlsnoop_ebpf::program;
+
+use crate::source::kernel::capability::Capability;
 
 /// Where a program goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,13 +17,39 @@ pub(super) enum Place {
     Ingress,
 }
 
-/// One way to observe something.
+impl Place {
+    /// What loading and attaching there needs, found by test (`tests/kernel/capability.rs`).
+    pub(super) fn needs(self) -> &'static [Capability] {
+        match self {
+            Self::Tracepoint(_) => &[Capability::Bpf, Capability::Perfmon],
+            Self::Egress | Self::Ingress => &[Capability::Bpf, Capability::Perfmon, Capability::NetAdmin],
+        }
+    }
+}
+
+/// A program at its place.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Variant {
+pub(super) struct Part {
     /// Program in the object.
     pub(super) program: &'static str,
     /// Where it goes.
     pub(super) place: Place,
+}
+
+/// One way to observe something.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Variant {
+    /// What is attached, in this order; all or nothing.
+    pub(super) parts: &'static [Part],
+    /// What it tells less than the variant before it.
+    pub(super) lost: Option<&'static str>,
+}
+
+impl Variant {
+    /// Its name: that of its first program.
+    pub(super) fn name(&self) -> &'static str {
+        self.parts.first().map_or("", |part| part.program)
+    }
 }
 
 /// One observed thing. Variants are tried in their order, and the first that loads and attaches is used: never chosen
@@ -30,6 +58,8 @@ pub(super) struct Variant {
 pub(super) struct Plan {
     /// Name for people.
     pub(super) name: &'static str,
+    /// What it tells.
+    pub(super) gives: &'static str,
     /// Ways to observe it.
     pub(super) variants: &'static [Variant],
     /// Tracing makes no sense without it.
@@ -49,6 +79,25 @@ pub enum Capture {
 }
 
 impl Capture {
+    /// All, the cheapest first.
+    pub const ALL: [Self; 2] = [Self::Sentinel, Self::Always];
+
+    /// Stable name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sentinel => "sentinel",
+            Self::Always => "always",
+        }
+    }
+
+    /// The smallest set of capabilities with which all that it requires can be attached.
+    pub fn needs(self) -> Vec<Capability> {
+        let required = self.plans().iter().filter(|plan| plan.is_required);
+        let parts = required.filter_map(|plan| plan.variants.first()).flat_map(|variant| variant.parts);
+        let needed: BTreeSet<_> = parts.flat_map(|part| part.place.needs()).copied().collect();
+        needed.into_iter().collect()
+    }
+
     /// What it attaches.
     pub(super) fn plans(self) -> &'static [Plan] {
         match self {
@@ -60,30 +109,37 @@ impl Capture {
 
 const CONNECTIONS: Plan = Plan {
     name: "connections",
-    variants: &[Variant { program: program::SOCKET_STATE, place: Place::Tracepoint("inet_sock_set_state") }],
+    gives: "who connects to whom, with process, container, bytes and errors; who listens",
+    variants: &[Variant { parts: &[tracepoint(program::SOCKET_STATE, "inet_sock_set_state")], lost: None }],
     is_required: true,
     lost_without: "connections cannot be followed",
 };
 
 const SOCKET_ENDS: Plan = Plan {
     name: "ends of sockets",
-    variants: &[Variant { program: program::SOCKET_DESTROYED, place: Place::Tracepoint("tcp_destroy_sock") }],
+    gives: "the whole story of each connection in numbers, at its end",
+    variants: &[Variant { parts: &[tracepoint(program::SOCKET_DESTROYED, "tcp_destroy_sock")], lost: None }],
     is_required: true,
     lost_without: "nothing is known of connections",
 };
 
 const RESETS_RECEIVED: Plan = Plan {
     name: "resets received",
-    variants: &[Variant { program: program::RESET_RECEIVED, place: Place::Tracepoint("tcp_receive_reset") }],
+    gives: "which connections the other end cut",
+    variants: &[Variant { parts: &[tracepoint(program::RESET_RECEIVED, "tcp_receive_reset")], lost: None }],
     is_required: false,
     lost_without: "a received reset is told by the socket's error only",
 };
 
 const RESETS_SENT: Plan = Plan {
     name: "resets sent",
+    gives: "which connections this node cut or refused, and why",
     variants: &[
-        Variant { program: program::RESET_SENT, place: Place::Tracepoint("tcp_send_reset") },
-        Variant { program: program::RESET_SENT_WITHOUT_REASON, place: Place::Tracepoint("tcp_send_reset") },
+        Variant { parts: &[tracepoint(program::RESET_SENT, "tcp_send_reset")], lost: None },
+        Variant {
+            parts: &[tracepoint(program::RESET_SENT_WITHOUT_REASON, "tcp_send_reset")],
+            lost: Some("resets have no reason"),
+        },
     ],
     is_required: false,
     lost_without: "refusals to remote clients are not seen, and resets have no reason",
@@ -91,47 +147,79 @@ const RESETS_SENT: Plan = Plan {
 
 const PAYLOAD_SENT: Plan = Plan {
     name: "payload sent",
-    variants: &[Variant { program: program::PAYLOAD_SENT, place: Place::Egress }],
+    gives: "client hellos that this node's clients send, and first bytes that its servers send",
+    variants: &[Variant {
+        parts: &[Part { program: program::PAYLOAD_SENT, place: Place::Egress }],
+        lost: None,
+    }],
     is_required: true,
     lost_without: "hellos that clients on this node send are not seen",
 };
 
 const PAYLOAD_RECEIVED: Plan = Plan {
     name: "payload received",
-    variants: &[Variant { program: program::PAYLOAD_RECEIVED, place: Place::Ingress }],
+    gives: "answers to this node's clients, and client hellos that reach its servers",
+    variants: &[Variant {
+        parts: &[Part { program: program::PAYLOAD_RECEIVED, place: Place::Ingress }],
+        lost: None,
+    }],
     is_required: true,
     lost_without: "answers to clients on this node are not seen",
 };
+
+const fn tracepoint(program: &'static str, name: &'static str) -> Part {
+    Part { program, place: Place::Tracepoint(name) }
+}
 
 const SENTINEL: [Plan; 3] = [SOCKET_ENDS, RESETS_RECEIVED, RESETS_SENT];
 
 /// Connections last: of every connection that is seen to begin, the first payload is seen too.
 const ALWAYS: [Plan; 5] = [PAYLOAD_SENT, PAYLOAD_RECEIVED, RESETS_RECEIVED, RESETS_SENT, CONNECTIONS];
 
+/// Every hook of every mode, once.
+pub(super) fn all() -> Vec<&'static Plan> {
+    let mut plans: Vec<&Plan> = Vec::new();
+    for plan in Capture::ALL.into_iter().flat_map(Capture::plans) {
+        if !plans.iter().any(|known| known.name == plan.name) {
+            plans.push(plan);
+        }
+    }
+    plans
+}
+
 /// What became of a hook on this kernel.
 #[derive(Clone, Debug)]
 pub struct Hook {
     /// Name for people.
     pub name: &'static str,
-    /// The program that is attached; none when no variant could be.
+    /// The program that is attached (the first of several); none when no variant could be.
     pub program: Option<&'static str>,
+    /// What the attached variant tells less than the best one.
+    pub lost: Option<&'static str>,
     /// Why the variants before it, or all, could not be attached.
     pub refused: Vec<String>,
     /// What is not known without it.
     pub lost_without: &'static str,
 }
 
+impl Hook {
+    /// It tells less here than it could.
+    pub fn is_lessened(&self) -> bool {
+        self.program.is_none() || self.lost.is_some()
+    }
+}
+
 impl fmt::Display for Hook {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.program {
-            Some(program) => write!(formatter, "{}: {program}", self.name),
-            None => write!(
-                formatter,
-                "{}: not available, {} ({})",
-                self.name,
-                self.lost_without,
-                self.refused.join("; ")
-            ),
+        let Self { name, program, lost, refused, lost_without } = self;
+        match (program, lost) {
+            (Some(program), None) => write!(formatter, "{name}: {program}"),
+            (Some(program), Some(lost)) => {
+                write!(formatter, "{name}: {program}, with which {lost} ({})", refused.join("; "))
+            }
+            (None, _) => {
+                write!(formatter, "{name}: not available, {lost_without} ({})", refused.join("; "))
+            }
         }
     }
 }

@@ -1,17 +1,21 @@
 //! The live source: loads the eBPF programs, drains their ring and gives events. The only place that knows aya.
 
+mod attach;
+pub mod capability;
 mod clock;
 mod decode;
+mod error;
+pub mod examine;
 mod hooks;
 mod load;
 mod offsets;
 mod own;
 
+pub use error::{NotPermitted, StartError};
 pub use hooks::{Capture, Hook};
-pub use load::StartError;
 pub use offsets::OffsetError;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use aya::{
     Ebpf,
@@ -22,6 +26,7 @@ use mtlsnoop_ebpf::counter;
 use rustc_hash::FxHashSet;
 
 use crate::{
+    config::Hooks,
     event::{
         Began, Cgroup, Event,
         loss::{Counters, Loss},
@@ -29,6 +34,7 @@ use crate::{
     },
     source::{
         cgroup::CgroupNames,
+        hierarchy::Root,
         kernel::{clock::Clock, own::OwnSockets},
         listeners,
     },
@@ -54,6 +60,8 @@ pub struct Options {
     pub kernel_log: bool,
     /// Where the kernel's type information is.
     pub btf: PathBuf,
+    /// Programs that are not to be used, so that what comes after them is.
+    pub without: Vec<String>,
 }
 
 impl Default for Options {
@@ -63,7 +71,17 @@ impl Default for Options {
             ring_bytes: 8 << 20,
             kernel_log: false,
             btf: PathBuf::from(offsets::KERNEL_BTF),
+            without: Vec::new(),
         }
+    }
+}
+
+impl Options {
+    /// What a user chose of hooks, and the defaults.
+    pub fn for_hooks(hooks: &Hooks) -> Self {
+        let Hooks { btf, without } = hooks.clone();
+        let defaults = Self::default();
+        Self { btf: btf.unwrap_or_else(|| defaults.btf.clone()), without, ..defaults }
     }
 }
 
@@ -86,6 +104,8 @@ pub struct Kernel {
     logger: Option<EbpfLogger<&'static dyn log::Log>>,
     /// Events that became known before anything was drained.
     waiting: Vec<Event>,
+    /// Names of control groups are looked up below it.
+    _root: Option<Root>,
     /// Holds the links; none once detached.
     programs: Option<Ebpf>,
 }
@@ -94,7 +114,7 @@ impl Kernel {
     /// Loads and attaches what this kernel allows.
     pub fn start(options: &Options) -> Result<Self, StartError> {
         let clock = Clock::read().map_err(StartError::Clock)?;
-        let load::Loaded { mut programs, ring, counters, coverage, cgroup_mount } = load::load(options)?;
+        let load::Loaded { mut programs, ring, counters, coverage, root } = load::load(options)?;
         let logger = options
             .kernel_log
             .then(|| EbpfLogger::init(&mut programs))
@@ -104,14 +124,15 @@ impl Kernel {
         let node = nix::sys::utsname::uname()
             .map_or_else(|_| String::new(), |name| name.nodename().to_string_lossy().into_owned());
         let mut waiting = vec![Event::Began(Began { time: now, node: node.into_boxed_str() })];
-        waiting.extend(listeners::listening(now).into_iter().map(Event::Listening));
+        let mount = root.as_ref().map(Root::path);
+        waiting.extend(listeners::listening(now, mount).into_iter().map(Event::Listening));
         Ok(Self {
             ring,
             ring_records: options.ring_bytes / SMALLEST_RECORD_BYTES,
             counters,
             coverage,
             clock,
-            cgroups: CgroupNames::new(cgroup_mount),
+            cgroups: CgroupNames::new(mount.map(Path::to_owned).unwrap_or_default()),
             named: FxHashSet::default(),
             own: OwnSockets::default(),
             undecodable: 0,
@@ -119,6 +140,7 @@ impl Kernel {
             last_tick: now,
             logger,
             waiting,
+            _root: root,
             programs: Some(programs),
         })
     }

@@ -25,6 +25,14 @@ pub enum OffsetError {
         /// What the reader said.
         source: btf_rs::Error,
     },
+    /// It is read, but not usable for loading programs.
+    #[error("cannot use the kernel's type information at {path}: {reason}")]
+    Unusable {
+        /// Where it was looked for.
+        path: Box<str>,
+        /// What the reader said.
+        reason: Box<str>,
+    },
     /// A field is not there.
     #[error(
         "this kernel has no field {path} in struct {container}; mtlsnoop does not know this kernel's layout yet: please \

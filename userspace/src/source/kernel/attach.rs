@@ -1,0 +1,174 @@
+//! Loading and attaching of single hooks in the first variant that the kernel takes; must not know which hooks there are.
+
+use std::fs::File;
+
+use aya::{
+    Btf, Ebpf,
+    programs::{BtfTracePoint, CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, ProgramError},
+};
+
+use crate::source::kernel::{
+    capability::{Capability, Held},
+    error::{NotPermitted, StartError, chain, is_of_permission},
+    hooks::{Hook, Part, Place, Plan, Variant},
+};
+
+/// Everything it takes to attach a hook.
+pub(super) struct Attacher<'a> {
+    pub(super) programs: &'a mut Ebpf,
+    /// The kernel's types, or why they are not known.
+    pub(super) btf: Result<&'a Btf, &'a str>,
+    /// The root of the cgroup v2 hierarchy, or why there is none.
+    pub(super) root: Result<&'a File, &'a str>,
+    /// Programs that are not to be used.
+    pub(super) without: &'a [String],
+    /// What the mode needs of capabilities.
+    pub(super) needs: &'a [Capability],
+}
+
+/// What was found out about a hook on this kernel.
+pub(super) struct Choice {
+    pub(super) plan: &'static Plan,
+    /// The first variant that the kernel took, by its place in the plan.
+    taken: Option<usize>,
+    /// Why it did not take the others.
+    refused: Vec<String>,
+    /// It refused one for want of permission.
+    was_denied: bool,
+}
+
+/// Why a program is not used.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Refusal {
+    /// The user said so.
+    #[error("switched off")]
+    SwitchedOff,
+    /// It needs the kernel's types.
+    #[error("it needs the kernel's type information, which is not usable here")]
+    NoTypes,
+    /// It needs a control group to be attached to.
+    #[error("it needs a cgroup v2 hierarchy, and there is none here")]
+    NoCgroup,
+    /// The kernel does not take it.
+    #[error("{}", chain(.0))]
+    Kernel(#[from] ProgramError),
+}
+
+impl Refusal {
+    /// It would be taken from somebody with more capabilities.
+    pub(super) fn is_of_permission(&self) -> bool {
+        matches!(self, Self::Kernel(error) if is_of_permission(error))
+    }
+}
+
+impl Attacher<'_> {
+    /// Loads the variants in their order, until the kernel takes one.
+    pub(super) fn choose(&mut self, plan: &'static Plan) -> Choice {
+        let mut choice = Choice { plan, taken: None, refused: Vec::new(), was_denied: false };
+        self.choose_from(&mut choice, 0);
+        choice
+    }
+
+    fn choose_from(&mut self, choice: &mut Choice, first: usize) {
+        choice.taken = None;
+        for (index, variant) in choice.plan.variants.iter().enumerate().skip(first) {
+            match self.load(variant) {
+                Ok(()) => {
+                    choice.taken = Some(index);
+                    return;
+                }
+                Err(refusal) => choice.add(variant, &refusal),
+            }
+        }
+    }
+
+    /// Attaches what was chosen; if the kernel does not let it, the next variant that it does.
+    pub(super) fn attach(&mut self, mut choice: Choice) -> Result<Hook, StartError> {
+        while let Some(index) = choice.taken {
+            let variant = &choice.plan.variants[index];
+            match self.attach_variant(variant) {
+                Ok(()) => return Ok(choice.attached(variant)),
+                Err(refusal) => {
+                    choice.add(variant, &refusal);
+                    self.choose_from(&mut choice, index + 1);
+                }
+            }
+        }
+        self.unattached(choice)
+    }
+
+    fn unattached(&self, choice: Choice) -> Result<Hook, StartError> {
+        let Choice { plan, taken: _, refused, was_denied } = choice;
+        let Plan { name, is_required, lost_without, .. } = *plan;
+        if is_required {
+            let absent = [self.btf.err(), self.root.err()].into_iter().flatten().map(str::to_owned);
+            let refused = refused.into_iter().chain(absent).collect::<Vec<_>>().join("; ").into();
+            let missing = Held::by_this_thread().missing(self.needs);
+            if was_denied && !missing.is_empty() {
+                return Err(NotPermitted { needed: self.needs.into(), missing, reason: refused }.into());
+            }
+            return Err(StartError::Hook { name, lost_without, refused });
+        }
+        Ok(Hook { name, program: None, lost: None, refused, lost_without })
+    }
+
+    /// Loads all programs of a variant.
+    pub(super) fn load(&mut self, variant: &Variant) -> Result<(), Refusal> {
+        if self.without.iter().any(|name| variant.parts.iter().any(|part| part.program == name)) {
+            return Err(Refusal::SwitchedOff);
+        }
+        variant.parts.iter().try_for_each(|part| self.load_part(part))
+    }
+
+    fn load_part(&mut self, part: &Part) -> Result<(), Refusal> {
+        let program = self.programs.program_mut(part.program).ok_or(ProgramError::NotLoaded)?;
+        match part.place {
+            Place::Tracepoint(name) => {
+                let btf = self.btf.map_err(|_| Refusal::NoTypes)?;
+                TryInto::<&mut BtfTracePoint>::try_into(program)?.load(name, btf)?;
+            }
+            Place::Egress | Place::Ingress => TryInto::<&mut CgroupSkb>::try_into(program)?.load()?,
+        }
+        Ok(())
+    }
+
+    /// Attaches all programs of a variant that is loaded. What is attached stays so until the programs are dropped.
+    pub(super) fn attach_variant(&mut self, variant: &Variant) -> Result<(), Refusal> {
+        variant.parts.iter().try_for_each(|part| self.attach_part(part))
+    }
+
+    fn attach_part(&mut self, part: &Part) -> Result<(), Refusal> {
+        let root = self.root.map_err(|_| Refusal::NoCgroup);
+        let program = self.programs.program_mut(part.program).ok_or(ProgramError::NotLoaded)?;
+        match part.place {
+            Place::Tracepoint(_) => {
+                TryInto::<&mut BtfTracePoint>::try_into(program)?.attach()?;
+            }
+            Place::Egress => attach_cgroup(program.try_into()?, root?, CgroupSkbAttachType::Egress)?,
+            Place::Ingress => attach_cgroup(program.try_into()?, root?, CgroupSkbAttachType::Ingress)?,
+        }
+        Ok(())
+    }
+}
+
+impl Choice {
+    fn add(&mut self, variant: &Variant, refusal: &Refusal) {
+        self.was_denied |= refusal.is_of_permission();
+        self.refused.push(format!("{}: {refusal}", variant.name()));
+    }
+
+    fn attached(self, variant: &Variant) -> Hook {
+        let Plan { name, lost_without, .. } = *self.plan;
+        let program = Some(variant.name());
+        Hook { name, program, lost: variant.lost, refused: self.refused, lost_without }
+    }
+}
+
+/// Attached by a link, which is always one of many (`AllowMultiple` is refused with EINVAL for links).
+fn attach_cgroup(
+    program: &mut CgroupSkb,
+    root: &File,
+    place: CgroupSkbAttachType,
+) -> Result<(), ProgramError> {
+    program.attach(root, place, CgroupAttachMode::Single).map(drop)
+}
