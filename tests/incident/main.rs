@@ -6,6 +6,7 @@ mod crowds;
 mod hellos;
 mod identity;
 mod outcomes;
+mod privilege;
 mod recording;
 mod resolution;
 mod tls_servers;

@@ -8,6 +8,7 @@ mod remote;
 mod watch;
 
 mod accounting;
+mod capability;
 mod connect;
 mod connect_in_vain;
 mod doctor;

@@ -27,8 +27,11 @@ impl Privileges {
         let sets: String = std::iter::once("-all".to_owned())
             .chain(self.names.iter().map(|name| format!(",+{name}")))
             .collect();
+        // A change of user clears the wish to end with one's parent (prctl(2), PR_SET_PDEATHSIG).
         let mut arguments: Vec<String> =
-            ["--reuid", NOBODY, "--regid", NOBODY, "--clear-groups"].map(str::to_owned).into();
+            ["--reuid", NOBODY, "--regid", NOBODY, "--clear-groups", "--pdeathsig", "KILL"]
+                .map(str::to_owned)
+                .into();
         for option in ["--inh-caps", "--ambient-caps", "--bounding-set"] {
             arguments.extend([option.to_owned(), sets.clone()]);
         }

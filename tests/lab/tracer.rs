@@ -3,7 +3,7 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{ChildStdout, ExitStatus};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -16,6 +16,7 @@ use serde_json::Value;
 use crate::address::Range;
 use crate::cluster::Cluster;
 use crate::command::Launch;
+use crate::privilege::{self, Privileges};
 use crate::process::Process;
 use crate::{program, wait};
 
@@ -54,16 +55,22 @@ pub struct Ended {
 impl Tracer {
     /// Starts `mtlsnoop trace` on this machine and waits until everything is attached.
     pub fn start(cluster: &Cluster, arguments: &[&str]) -> Result<Self> {
-        let folder = cluster.folder().join("tracer");
+        let folder = folder(cluster)?;
+        Self::launch(cluster, Launch::new(&program::TRACER.find()?, &folder), arguments)
+    }
+
+    /// Starts it as somebody who is not root.
+    pub fn start_as(cluster: &Cluster, privileges: &Privileges, arguments: &[&str]) -> Result<Self> {
+        let folder = folder(cluster)?;
+        let (setpriv, before) = privileges.setpriv()?;
+        let launch = Launch::new(&setpriv, &folder).args(before).args([privilege::tracer(cluster.folder())?]);
+        Self::launch(cluster, launch, arguments)
+    }
+
+    fn launch(cluster: &Cluster, launch: Launch, arguments: &[&str]) -> Result<Self> {
         let group = cluster.cgroup().join("tracer");
-        std::fs::create_dir_all(&folder)?;
         std::fs::create_dir_all(&group)?;
-        let mut process = Launch::new(&program::TRACER.find()?, &folder)
-            .in_cgroup(&group)
-            .args(["trace"])
-            .args(arguments)
-            .piped()
-            .start()?;
+        let mut process = launch.in_cgroup(&group).args(["trace"]).args(arguments).piped().start()?;
         let lines = Arc::default();
         let reader = process.take_stdout().map(|stdout| read_lines(stdout, Arc::clone(&lines)));
         process.wait_for_stderr("the tracer to be ready", |line| line.starts_with(READY))?;
@@ -172,6 +179,13 @@ impl Tracer {
     fn said(&self) -> String {
         text(&self.lines())
     }
+}
+
+/// Where its own files go.
+fn folder(cluster: &Cluster) -> Result<PathBuf> {
+    let folder = cluster.folder().join("tracer");
+    std::fs::create_dir_all(&folder)?;
+    Ok(folder)
 }
 
 impl Ended {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::client::{Reply, Sending};
 use crate::pod::Pod;
+use crate::privilege::Privileges;
 use crate::scene::Scene;
 use crate::tracer::Tracer;
 use anyhow::{Context as _, Result, ensure};
@@ -28,6 +29,14 @@ impl Watched {
         let tracer =
             Tracer::start_json(&scene.cluster, &scene.cluster_file()?, &[&["--all"], arguments].concat())?;
         Ok(Self { tracer, scene })
+    }
+
+    /// As [`Self::start`], with a tracer that has these capabilities alone and is not root.
+    pub fn start_as(scene: Scene, privileges: &Privileges, arguments: &[&str]) -> Result<Self> {
+        let file = scene.cluster_file()?;
+        let file = file.to_str().context("the folder's name is not UTF-8")?;
+        let arguments = [&["-o", "json", "--cluster", file, "--all"], arguments].concat();
+        Ok(Self { tracer: Tracer::start_as(&scene.cluster, privileges, &arguments)?, scene })
     }
 
     /// The app sends a request to the server, through its sidecar.
