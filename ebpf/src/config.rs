@@ -47,6 +47,8 @@ offsets! {
     local_v6: "sock"."__sk_common.skc_v6_rcv_saddr",
     /// Pointer to the network namespace.
     net: "sock"."__sk_common.skc_net.net",
+    /// Socket cookie, u64; 0 as long as nobody asked for it.
+    cookie: "sock"."__sk_common.skc_cookie",
     /// Socket flags (`enum sock_flags`), unsigned long.
     flags: "sock"."__sk_common.skc_flags",
     /// `IPPROTO_*`, u16.

@@ -40,6 +40,8 @@ counters! {
     UNTRACKED_HELLO = 10, "untracked_hello";
     /// Sockets whose kernel fields could not be read.
     UNREADABLE_SOCKET = 11, "unreadable_socket";
+    /// Records of connects that failed at once that did not fit.
+    LOST_CONNECT_FAILED = 12, "lost_connect_failed";
 }
 
 /// How many counters there are.

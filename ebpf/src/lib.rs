@@ -24,9 +24,17 @@ pub mod program {
     pub const PAYLOAD_RECEIVED: &str = "payload_received";
     /// `tp_btf/tcp_destroy_sock`: the sentinel, one record per socket at its end.
     pub const SOCKET_DESTROYED: &str = "socket_destroyed";
+    /// `fexit/tcp_v4_connect`: connects that fail at once.
+    pub const CONNECT_V4_EXITED: &str = "connect_v4_exited";
+    /// `fexit/tcp_v6_connect`.
+    pub const CONNECT_V6_EXITED: &str = "connect_v6_exited";
+    /// `kprobe` on both: remembers the arguments for [`CONNECT_RETURNED`].
+    pub const CONNECT_BEGAN: &str = "connect_began";
+    /// `kretprobe` on both.
+    pub const CONNECT_RETURNED: &str = "connect_returned";
 
     /// Every program of the object.
-    pub const ALL: [&str; 7] = [
+    pub const ALL: [&str; 11] = [
         SOCKET_STATE,
         RESET_RECEIVED,
         RESET_SENT,
@@ -34,6 +42,10 @@ pub mod program {
         PAYLOAD_SENT,
         PAYLOAD_RECEIVED,
         SOCKET_DESTROYED,
+        CONNECT_V4_EXITED,
+        CONNECT_V6_EXITED,
+        CONNECT_BEGAN,
+        CONNECT_RETURNED,
     ];
 }
 
@@ -45,9 +57,11 @@ pub mod map {
     pub const COUNTERS: &str = "COUNTERS";
     /// Sockets on which a `ClientHello` was seen, see `maps.rs`.
     pub const HELLOS: &str = "HELLOS";
+    /// Connects under way, see `maps.rs`.
+    pub const CONNECTING: &str = "CONNECTING";
 
     /// Every map of ours in the object (the logger of the kernel side brings its own).
-    pub const ALL: [&str; 3] = [RECORDS, COUNTERS, HELLOS];
+    pub const ALL: [&str; 4] = [RECORDS, COUNTERS, HELLOS, CONNECTING];
 }
 
 /// Names of the globals that user space sets before load.

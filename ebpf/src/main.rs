@@ -19,8 +19,8 @@ mod maps;
 mod sock;
 
 use aya_ebpf::{
-    macros::{btf_tracepoint, cgroup_skb},
-    programs::{BtfTracePointContext, SkBuffContext},
+    macros::{btf_tracepoint, cgroup_skb, fexit, kprobe, kretprobe},
+    programs::{BtfTracePointContext, FExitContext, ProbeContext, RetProbeContext, SkBuffContext},
 };
 
 /// A `cgroup_skb` program that returns this lets the packet pass; no program here returns anything else.
@@ -61,6 +61,26 @@ fn payload_received(ctx: SkBuffContext) -> i32 {
 #[btf_tracepoint(function = "tcp_destroy_sock")]
 fn socket_destroyed(ctx: BtfTracePointContext) -> i32 {
     hook::sentinel::destroyed(&ctx)
+}
+
+#[fexit(function = "tcp_v4_connect")]
+fn connect_v4_exited(ctx: FExitContext) -> i32 {
+    hook::connect::exited(&ctx)
+}
+
+#[fexit(function = "tcp_v6_connect")]
+fn connect_v6_exited(ctx: FExitContext) -> i32 {
+    hook::connect::exited(&ctx)
+}
+
+#[kprobe]
+fn connect_began(ctx: ProbeContext) -> u32 {
+    hook::connect::began(&ctx)
+}
+
+#[kretprobe]
+fn connect_returned(ctx: RetProbeContext) -> u32 {
+    hook::connect::returned(&ctx)
 }
 
 /// Programs cannot panic: the verifier refuses what could. The compiler wants a handler all the same.

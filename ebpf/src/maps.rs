@@ -37,3 +37,18 @@ pub(crate) struct Hello {
     /// First bytes, as long as `expected` is not known.
     pub(crate) head: [u8; LOOK_BYTES],
 }
+
+/// Connects under way in kernels where only probes can be set: key is the thread. Inserted when the function is called,
+/// deleted when it returns; bounded because the kernel evicts the least recently used.
+#[map]
+pub(crate) static CONNECTING: LruHashMap<u64, Connecting> = LruHashMap::with_max_entries(4096, 0);
+
+/// The arguments of a connect.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct Connecting {
+    /// Address of a `struct sock`.
+    pub(crate) socket: u64,
+    /// Address of a `struct sockaddr`, in kernel memory.
+    pub(crate) address: u64,
+}

@@ -40,6 +40,8 @@ pub mod kind {
     pub const LISTENING: u16 = 8;
     /// A listener was closed: [`super::Opened`] with the process.
     pub const LISTENER_CLOSED: u16 = 9;
+    /// A connect failed before the kernel sent anything: [`super::ConnectFailed`].
+    pub const CONNECT_FAILED: u16 = 10;
 }
 
 /// Bits of [`Header::flags`].
@@ -202,6 +204,23 @@ pub struct Reset {
     pub reserved: u32,
 }
 
+/// A connect failed before the kernel sent anything.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "user", derive(zerocopy::FromBytes, zerocopy::Immutable, zerocopy::KnownLayout))]
+pub struct ConnectFailed {
+    /// Kind `CONNECT_FAILED`; socket 0 when it has no cookie yet.
+    pub header: Header,
+    /// What was to be connected.
+    pub endpoints: Endpoints,
+    /// The owner.
+    pub owner: Owner,
+    /// What the call gave, a positive errno.
+    pub error: i32,
+    /// Always 0.
+    pub reserved: u32,
+}
+
 // The verifier and user space both rely on these: a record must have no padding, or ring memory would leak through it.
 const _: () = assert!(size_of::<Header>() == 24);
 const _: () = assert!(size_of::<Endpoints>() == 40);
@@ -211,3 +230,4 @@ const _: () = assert!(size_of::<Ended>() == 24 + 40 + 4 * 8 + 6 * 4);
 const _: () = assert!(size_of::<HelloSegment<256>>() == 24 + 16 + 256);
 const _: () = assert!(size_of::<FirstBytes>() == 24 + 16 + 64);
 const _: () = assert!(size_of::<Reset>() == 24 + 40 + 8);
+const _: () = assert!(size_of::<ConnectFailed>() == 104 + 8);

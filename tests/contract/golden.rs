@@ -68,7 +68,7 @@ macro_rules! constants {
 }
 
 fn kinds() -> Vec<(String, u32)> {
-    constants!(record::kind: OPENED ESTABLISHED ACCEPTED ENDED HELLO FIRST_BYTES RESET LISTENING LISTENER_CLOSED)
+    constants!(record::kind: OPENED ESTABLISHED ACCEPTED ENDED HELLO FIRST_BYTES RESET LISTENING LISTENER_CLOSED CONNECT_FAILED)
 }
 
 fn flags() -> Vec<(String, u32)> {
@@ -87,7 +87,7 @@ fn classes() -> Vec<(String, u32)> {
 fn kinds_and_flags_are_told_apart() {
     let mut numbers: Vec<_> = kinds().into_iter().map(|(_, number)| number).collect();
     numbers.sort_unstable();
-    assert!(numbers.iter().copied().eq(1..=9), "{numbers:?}");
+    assert!(numbers.iter().copied().eq(1..=10), "{numbers:?}");
     let bits = flags().into_iter().fold(0, |seen, (name, bit)| {
         assert!(bit.is_power_of_two() && seen & bit == 0, "{name}");
         seen | bit

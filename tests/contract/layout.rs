@@ -4,7 +4,10 @@ use std::fmt;
 
 use mtlsnoop_ebpf::{
     config::{Offsets, Tracer},
-    record::{Ended, Endpoints, FirstBytes, HELLO_SEGMENT_BYTES, Header, HelloSegment, Opened, Owner, Reset},
+    record::{
+        ConnectFailed, Ended, Endpoints, FirstBytes, HELLO_SEGMENT_BYTES, Header, HelloSegment, Opened,
+        Owner, Reset,
+    },
 };
 
 /// A struct as it lies in memory.
@@ -59,6 +62,7 @@ pub(crate) fn all() -> Vec<Layout> {
         layout!(HelloSegment<1024> { header offset length expected reserved data }),
         layout!(HelloSegment<4096> { header offset length expected reserved data }),
         layout!(FirstBytes { header offset payload_bytes other_offset class length data }),
+        layout!(ConnectFailed { header endpoints owner error reserved }),
         layout!(Reset { header endpoints reason reserved }),
         layout!(Tracer { pid_namespace_device pid_namespace_inode pid reserved }),
         Layout {

@@ -50,9 +50,15 @@ fn it_holds_the_programs_of_the_contract_and_no_other() {
 fn its_programs_are_of_kinds_that_cannot_change_traffic_unasked() {
     for (name, program) in &OBJECT.programs {
         let is_filter = matches!(program.section, ProgramSection::CgroupSkb { .. });
-        let is_tracepoint = matches!(program.section, ProgramSection::BtfTracePoint);
+        let only_looks = matches!(
+            program.section,
+            ProgramSection::BtfTracePoint
+                | ProgramSection::FExit { .. }
+                | ProgramSection::KProbe
+                | ProgramSection::KRetProbe
+        );
         assert_eq!(is_filter, [program::PAYLOAD_SENT, program::PAYLOAD_RECEIVED].contains(&name.as_str()));
-        assert!(is_filter || is_tracepoint, "{name}: {:?}", program.section);
+        assert!(is_filter || only_looks, "{name}: {:?}", program.section);
     }
 }
 

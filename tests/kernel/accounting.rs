@@ -5,7 +5,8 @@ use mtlsnoop::{event::loss::Loss, source::kernel::Options, update::Summary};
 
 use crate::{ground::Ground, hello, watch::Watch};
 
-fn adds_up(summary: &Summary) -> bool {
+/// Every end that was seen is somewhere.
+pub(crate) fn adds_up(summary: &Summary) -> bool {
     let lost: u64 = summary.lost.iter().filter(|(loss, _)| loss.is_of_flow()).map(|(_, count)| count).sum();
     summary.seen == summary.reported + summary.own + summary.open + lost
 }

@@ -10,6 +10,7 @@ mod watch;
 mod accounting;
 mod capability;
 mod connect;
+mod connect_at_once;
 mod connect_in_vain;
 mod doctor;
 mod end;

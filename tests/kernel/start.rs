@@ -10,7 +10,15 @@ fn everything_is_attached_or_said_to_be_missing() -> Result<()> {
     for (capture, names) in [
         (
             Capture::Always,
-            ["payload sent", "payload received", "resets received", "resets sent", "connections"].as_slice(),
+            [
+                "payload sent",
+                "payload received",
+                "resets received",
+                "resets sent",
+                "connects that fail at once",
+                "connections",
+            ]
+            .as_slice(),
         ),
         (Capture::Sentinel, &["ends of sockets", "resets received", "resets sent"]),
     ] {

@@ -11,7 +11,7 @@ use mtlsnoop::{
             Direction, Ended, Established, FirstBytes, HelloSegment, Listener, Opened, Reset, SocketId,
         },
     },
-    source::kernel::{Kernel, Options},
+    source::kernel::{Hook, Kernel, Options},
     update::{Summary, Update},
 };
 use mtlsnoop_tests::wait;
@@ -192,6 +192,11 @@ impl Watch {
             }
         }
         story
+    }
+
+    /// What is attached.
+    pub(crate) fn coverage(&self) -> &[Hook] {
+        self.kernel.coverage()
     }
 
     /// Everything so far.

@@ -52,9 +52,13 @@ struct Expected {
 }
 
 fn check(expected: &Expected) -> Result<()> {
+    check_with(expected, &[])
+}
+
+fn check_with(expected: &Expected, arguments: &[&str]) -> Result<()> {
     let mut scene = scene().start(Cluster::start()?)?;
     scene.serve(expected.backend)?;
-    let mut watched = Watched::start(scene, &[])?;
+    let mut watched = Watched::start(scene, arguments)?;
     for server in [watched.scene.address(), watched.scene.address_ipv6()] {
         greet(&watched, server)?;
         check_finding(&watched.finding(server)?, expected, server)?;
@@ -92,16 +96,23 @@ fn check_finding(finding: &Value, expected: &Expected, server: SocketAddr) -> Re
     Ok(())
 }
 
+const SILENT: Expected = Expected {
+    backend: Backend::NeverAnswers,
+    behaviour: "silent",
+    protocol: Value::Null,
+    confidence: "likely",
+    ended_by: "client",
+    how: "fin",
+};
+
 #[test]
 fn a_silent_listener() -> Result<()> {
-    check(&Expected {
-        backend: Backend::NeverAnswers,
-        behaviour: "silent",
-        protocol: Value::Null,
-        confidence: "likely",
-        ended_by: "client",
-        how: "fin",
-    })
+    check(&SILENT)
+}
+
+#[test]
+fn a_silent_listener_with_the_probes_switched_off() -> Result<()> {
+    check_with(&SILENT, &["--without-hook", "connect_v4_exited", "--without-hook", "connect_began"])
 }
 
 #[test]

@@ -113,7 +113,7 @@ unsafe fn write_owner(socket: Socket, by_current: bool, to: *mut Owner) {
 /// # Safety
 /// `to` must be writable.
 #[inline(always)]
-unsafe fn write_process_name(to: *mut [u8; 16]) {
+pub(crate) unsafe fn write_process_name(to: *mut [u8; 16]) {
     // SAFETY: the helper gives the address of the current task; what is read from there on may fail. A name that cannot be
     // read stays empty, which means not known.
     unsafe {
@@ -127,7 +127,7 @@ unsafe fn write_process_name(to: *mut [u8; 16]) {
 
 /// The current process is the tracer itself, told in its own pid namespace.
 #[inline(always)]
-fn is_tracer() -> bool {
+pub(crate) fn is_tracer() -> bool {
     let tracer = TRACER.load();
     if tracer.pid == 0 {
         return false;

@@ -51,6 +51,8 @@ losses! {
     UntrackedHello = "untracked_hello",
     /// Kernel: sockets whose fields could not be read.
     UnreadableSocket = "unreadable_socket",
+    /// Kernel: connects that failed at once.
+    ConnectFailed = "lost_connect_failed",
     /// User space: records of an unknown kind or a wrong size.
     UndecodableRecord = "undecodable_record",
     /// User space: flows dropped from a full table.

@@ -10,6 +10,8 @@ use crate::{
 pub mod errno {
     /// No route (`ENETUNREACH`).
     pub const NETWORK_UNREACHABLE: u32 = 101;
+    /// No free port (`EADDRNOTAVAIL`).
+    pub const NO_PORT: u32 = 99;
     /// Cut by the other end (`ECONNRESET`).
     pub const RESET: u32 = 104;
     /// Cut by the other end after it had closed (`EPIPE`).
@@ -59,12 +61,20 @@ impl OwnView {
     }
 }
 
+/// A connect that ended without an error before it had a port sent nothing: the kernel had none to give.
+fn is_unsent(ended: &Ended) -> bool {
+    ended.state == State::SynSent && ended.error == 0 && ended.local.port() == 0
+}
+
 /// The state before the end tells who closed first: `tcp_close` goes to `FIN_WAIT1`, a received FIN to `CLOSE_WAIT`
 /// (RFC 9293 §3.6); a reset ends any state at once, with the error set when it was received (`tcp_reset`).
 fn own_view(ended: &Ended) -> (OwnView, EndedHow) {
     let was_reset = matches!(ended.error, errno::RESET | errno::BROKEN_PIPE | errno::REFUSED);
     match ended.state {
         State::SynSent if ended.error == errno::REFUSED => (OwnView::Other, EndedHow::Reset),
+        State::SynSent if is_unsent(ended) || ended.error == errno::NO_PORT => {
+            (OwnView::This, EndedHow::Error)
+        }
         State::SynSent if ended.error == 0 => (OwnView::This, EndedHow::GivenUp),
         State::Established | State::Unknown if was_reset => (OwnView::Other, EndedHow::Reset),
         State::Unknown if ended.peer_closed => (OwnView::Other, EndedHow::Fin),
@@ -103,6 +113,7 @@ pub fn behaviour(flow: &Flow, ended: &Ended, outcome: &Outcome) -> Option<Behavi
         return Some(match ended.error {
             errno::REFUSED => Behaviour::Refused,
             errno::NETWORK_UNREACHABLE | errno::HOST_UNREACHABLE => Behaviour::Unreachable,
+            0 if is_unsent(ended) => return None,
             0 | errno::TIMED_OUT => Behaviour::Timeout,
             _ => return None,
         });

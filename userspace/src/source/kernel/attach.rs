@@ -4,7 +4,9 @@ use std::fs::File;
 
 use aya::{
     Btf, Ebpf,
-    programs::{BtfTracePoint, CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, ProgramError},
+    programs::{
+        BtfTracePoint, CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, FExit, KProbe, Program, ProgramError,
+    },
 };
 
 use crate::source::kernel::{
@@ -127,14 +129,38 @@ impl Attacher<'_> {
                 let btf = self.btf.map_err(|_| Refusal::NoTypes)?;
                 TryInto::<&mut BtfTracePoint>::try_into(program)?.load(name, btf)?;
             }
+            Place::Exit(function) => {
+                let btf = self.btf.map_err(|_| Refusal::NoTypes)?;
+                TryInto::<&mut FExit>::try_into(program)?.load(function, btf)?;
+            }
+            // Where fields are is known from the types.
+            Place::Probe(_) if self.btf.is_err() => return Err(Refusal::NoTypes),
+            Place::Probe(_) => TryInto::<&mut KProbe>::try_into(program)?.load()?,
             Place::Egress | Place::Ingress => TryInto::<&mut CgroupSkb>::try_into(program)?.load()?,
         }
         Ok(())
     }
 
-    /// Attaches all programs of a variant that is loaded. What is attached stays so until the programs are dropped.
+    /// Attaches all programs of a variant that is loaded, or none. They stay attached until the programs are dropped.
     pub(super) fn attach_variant(&mut self, variant: &Variant) -> Result<(), Refusal> {
-        variant.parts.iter().try_for_each(|part| self.attach_part(part))
+        let attached = variant.parts.iter().try_for_each(|part| self.attach_part(part));
+        if attached.is_err() {
+            for part in variant.parts {
+                self.unload_part(part);
+            }
+        }
+        attached
+    }
+
+    /// Detaches it too. Only what was loaded can be unloaded; anything else is as it should be.
+    fn unload_part(&mut self, part: &Part) {
+        let _ = match self.programs.program_mut(part.program) {
+            Some(Program::BtfTracePoint(program)) => program.unload(),
+            Some(Program::FExit(program)) => program.unload(),
+            Some(Program::KProbe(program)) => program.unload(),
+            Some(Program::CgroupSkb(program)) => program.unload(),
+            _ => Ok(()),
+        };
     }
 
     fn attach_part(&mut self, part: &Part) -> Result<(), Refusal> {
@@ -143,6 +169,15 @@ impl Attacher<'_> {
         match part.place {
             Place::Tracepoint(_) => {
                 TryInto::<&mut BtfTracePoint>::try_into(program)?.attach()?;
+            }
+            Place::Exit(_) => {
+                TryInto::<&mut FExit>::try_into(program)?.attach()?;
+            }
+            Place::Probe(functions) => {
+                let program: &mut KProbe = program.try_into()?;
+                for function in functions {
+                    program.attach(function, 0)?;
+                }
             }
             Place::Egress => attach_cgroup(program.try_into()?, root?, CgroupSkbAttachType::Egress)?,
             Place::Ingress => attach_cgroup(program.try_into()?, root?, CgroupSkbAttachType::Ingress)?,

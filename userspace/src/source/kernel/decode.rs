@@ -30,6 +30,8 @@ pub(super) struct Decoded {
     pub(super) socket: u64,
     /// The tracer itself did it.
     pub(super) is_own: bool,
+    /// What began failed at once, with this errno.
+    pub(super) failed: Option<u32>,
 }
 
 /// Why a record says nothing.
@@ -44,6 +46,7 @@ pub(super) enum Undecodable {
 /// Decodes one record of the ring.
 pub(super) fn decode(bytes: &[u8], clock: &Clock) -> Result<Decoded, Undecodable> {
     let header: record::Header = read(bytes)?;
+    let mut failed = None;
     let event = match header.kind {
         kind::OPENED => Event::Opened(opened(bytes, clock)?),
         kind::ACCEPTED => Event::Accepted(opened(bytes, clock)?),
@@ -54,9 +57,14 @@ pub(super) fn decode(bytes: &[u8], clock: &Clock) -> Result<Decoded, Undecodable
         kind::RESET => Event::Reset(reset(bytes, clock)?),
         kind::LISTENING => Event::Listening(listener(bytes, clock)?),
         kind::LISTENER_CLOSED => Event::ListenerClosed(listener(bytes, clock)?),
+        kind::CONNECT_FAILED => {
+            failed = Some(read::<record::ConnectFailed>(bytes)?.error.unsigned_abs());
+            // It begins with the same fields.
+            Event::Opened(opened(bytes, clock)?)
+        }
         _ => return Err(Undecodable::Unknown),
     };
-    Ok(Decoded { event, socket: header.socket, is_own: header.flags & flag::OWN != 0 })
+    Ok(Decoded { event, socket: header.socket, is_own: header.flags & flag::OWN != 0, failed })
 }
 
 fn read<T: FromBytes + Immutable + KnownLayout>(bytes: &[u8]) -> Result<T, Undecodable> {

@@ -11,6 +11,10 @@ use crate::source::kernel::capability::Capability;
 pub(super) enum Place {
     /// `tp_btf/NAME`.
     Tracepoint(&'static str),
+    /// `fexit/FUNCTION`.
+    Exit(&'static str),
+    /// `kprobe` or `kretprobe`, as the program is, on each of these functions.
+    Probe(&'static [&'static str]),
     /// `cgroup_skb/egress` of the root cgroup.
     Egress,
     /// `cgroup_skb/ingress` of the root cgroup.
@@ -21,8 +25,20 @@ impl Place {
     /// What loading and attaching there needs, found by test (`tests/kernel/capability.rs`).
     pub(super) fn needs(self) -> &'static [Capability] {
         match self {
-            Self::Tracepoint(_) => &[Capability::Bpf, Capability::Perfmon],
+            Self::Tracepoint(_) | Self::Exit(_) | Self::Probe(_) => &[Capability::Bpf, Capability::Perfmon],
             Self::Egress | Self::Ingress => &[Capability::Bpf, Capability::Perfmon, Capability::NetAdmin],
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tracepoint(name) => write!(formatter, "tp_btf/{name}"),
+            Self::Exit(function) => write!(formatter, "fexit/{function}"),
+            Self::Probe(functions) => write!(formatter, "kprobe/{}", functions.join(",")),
+            Self::Egress => formatter.write_str("cgroup_skb/egress"),
+            Self::Ingress => formatter.write_str("cgroup_skb/ingress"),
         }
     }
 }
@@ -167,6 +183,32 @@ const PAYLOAD_RECEIVED: Plan = Plan {
     lost_without: "answers to clients on this node are not seen",
 };
 
+const CONNECTS_FAILED: Plan = Plan {
+    name: "connects that fail at once",
+    gives: "connects without a route or a free port, and why they failed",
+    variants: &[
+        Variant {
+            parts: &[
+                Part { program: program::CONNECT_V4_EXITED, place: Place::Exit("tcp_v4_connect") },
+                Part { program: program::CONNECT_V6_EXITED, place: Place::Exit("tcp_v6_connect") },
+            ],
+            lost: None,
+        },
+        Variant {
+            parts: &[
+                Part { program: program::CONNECT_BEGAN, place: Place::Probe(&CONNECTS) },
+                Part { program: program::CONNECT_RETURNED, place: Place::Probe(&CONNECTS) },
+            ],
+            lost: None,
+        },
+    ],
+    is_required: false,
+    lost_without: "connects without a route are not seen, and those without a free port have no error",
+};
+
+/// The functions that connect.
+const CONNECTS: [&str; 2] = ["tcp_v4_connect", "tcp_v6_connect"];
+
 const fn tracepoint(program: &'static str, name: &'static str) -> Part {
     Part { program, place: Place::Tracepoint(name) }
 }
@@ -174,7 +216,8 @@ const fn tracepoint(program: &'static str, name: &'static str) -> Part {
 const SENTINEL: [Plan; 3] = [SOCKET_ENDS, RESETS_RECEIVED, RESETS_SENT];
 
 /// Connections last: of every connection that is seen to begin, the first payload is seen too.
-const ALWAYS: [Plan; 5] = [PAYLOAD_SENT, PAYLOAD_RECEIVED, RESETS_RECEIVED, RESETS_SENT, CONNECTIONS];
+const ALWAYS: [Plan; 6] =
+    [PAYLOAD_SENT, PAYLOAD_RECEIVED, RESETS_RECEIVED, RESETS_SENT, CONNECTS_FAILED, CONNECTIONS];
 
 /// Every hook of every mode, once.
 pub(super) fn all() -> Vec<&'static Plan> {
@@ -203,6 +246,11 @@ pub struct Hook {
 }
 
 impl Hook {
+    /// It is the one for connects that fail at once, and attached.
+    pub(super) fn tells_failed_connects(&self) -> bool {
+        self.name == CONNECTS_FAILED.name && self.program.is_some()
+    }
+
     /// It tells less here than it could.
     pub fn is_lessened(&self) -> bool {
         self.program.is_none() || self.lost.is_some()

@@ -6,10 +6,13 @@ mod clock;
 mod decode;
 mod error;
 pub mod examine;
+mod failed_connect;
 mod hooks;
 mod load;
 mod offsets;
 mod own;
+#[cfg(test)]
+mod readme;
 
 pub use error::{NotPermitted, StartError};
 pub use hooks::{Capture, Hook};
@@ -35,7 +38,7 @@ use crate::{
     source::{
         cgroup::CgroupNames,
         hierarchy::Root,
-        kernel::{clock::Clock, own::OwnSockets},
+        kernel::{clock::Clock, decode::Decoded, failed_connect::FailedConnects, own::OwnSockets},
         listeners,
     },
 };
@@ -97,6 +100,7 @@ pub struct Kernel {
     cgroups: CgroupNames,
     /// Cgroups whose path was given.
     named: FxHashSet<u64>,
+    failed_connects: FailedConnects,
     own: OwnSockets,
     undecodable: u64,
     counted: Counters,
@@ -130,16 +134,17 @@ impl Kernel {
             ring,
             ring_records: options.ring_bytes / SMALLEST_RECORD_BYTES,
             counters,
-            coverage,
             clock,
             cgroups: CgroupNames::new(mount.map(Path::to_owned).unwrap_or_default()),
             named: FxHashSet::default(),
+            failed_connects: FailedConnects::new(coverage.iter().any(Hook::tells_failed_connects)),
             own: OwnSockets::default(),
             undecodable: 0,
             counted: Counters::default(),
             last_tick: now,
             logger,
             waiting,
+            coverage,
             _root: root,
             programs: Some(programs),
         })
@@ -162,24 +167,30 @@ impl Kernel {
             sink(event);
         }
         self.count(now, sink);
-        // At most a ring's worth: records that keep coming faster than they are taken must not hold back the count.
-        for _ in 0..self.ring_records {
-            let Some(item) = self.ring.next() else { break };
-            match decode::decode(&item, &self.clock) {
-                Ok(decoded) => {
-                    if self.own.is_own(&decoded) {
-                        continue;
-                    }
-                    name_cgroup(&mut self.cgroups, &mut self.named, &decoded.event, now, sink);
-                    sink(decoded.event);
-                }
-                Err(_) => self.undecodable += 1,
-            }
-        }
+        self.drain_ring(now, sink);
         if now.since_ns(self.last_tick) >= TICK_NS {
             self.last_tick = now;
             sink(Event::Tick(now));
         }
+    }
+
+    /// At most a ring's worth: records that keep coming faster than they are taken must not hold back the count.
+    fn drain_ring(&mut self, now: Time, sink: &mut dyn FnMut(Event)) {
+        let Self { ring, clock, failed_connects, own, cgroups, named, undecodable, .. } = self;
+        let mut pass = |decoded: Decoded| {
+            if !own.is_own(&decoded) {
+                name_cgroup(cgroups, named, &decoded.event, now, sink);
+                sink(decoded.event);
+            }
+        };
+        for _ in 0..self.ring_records {
+            let Some(item) = ring.next() else { break };
+            match decode::decode(&item, clock) {
+                Ok(decoded) => failed_connects.pass(decoded, &mut pass),
+                Err(_) => *undecodable += 1,
+            }
+        }
+        failed_connects.drained(&mut pass);
     }
 
     /// Detaches, drains what is left and gives the final count.
@@ -188,6 +199,9 @@ impl Kernel {
         self.programs = None;
         self.drain(sink);
         let now = self.clock.now();
+        // Ends that wait for a record that does not come any more are given by the second of these.
+        self.drain_ring(now, sink);
+        self.drain_ring(now, sink);
         self.count(now, sink);
         sink(Event::Tick(now));
     }
@@ -201,7 +215,8 @@ impl Kernel {
         if self.undecodable > 0 {
             lost.push((Loss::UndecodableRecord, self.undecodable));
         }
-        let counted = Counters { time: now, seen: total(counter::SEEN), own: self.own.ends(), lost };
+        let seen = total(counter::SEEN) + self.failed_connects.seen();
+        let counted = Counters { time: now, seen, own: self.own.ends(), lost };
         let is_news = (counted.seen, counted.own, &counted.lost)
             != (self.counted.seen, self.counted.own, &self.counted.lost);
         if is_news {

@@ -9,7 +9,7 @@ use mtlsnoop_ebpf::config::{ABSENT, Offsets};
 pub(super) const KERNEL_BTF: &str = "/sys/kernel/btf/vmlinux";
 
 /// Fields without which programs still work, each skipping what it is for.
-const OPTIONAL: [&str; 3] = ["cgroup", "cgroup_node", "node_id"];
+const OPTIONAL: [&str; 4] = ["cookie", "cgroup", "cgroup_node", "node_id"];
 
 /// Why offsets could not be had.
 #[derive(Debug, thiserror::Error)]
