@@ -1,10 +1,13 @@
-//! The command line of the benchmark; it must not know what is measured.
+//! The command line of the benchmark; it must not know how anything is measured.
 
 use std::{path::PathBuf, time::Duration};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::load::Load;
+use crate::{
+    load::{Load, worker::Worker},
+    subject::Subject,
+};
 
 /// What tracing costs. `cargo xtask bench` runs it.
 #[derive(Parser)]
@@ -12,7 +15,7 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     pub(crate) plan: Plan,
     #[command(subcommand)]
-    pub(crate) part: Option<Part>,
+    pub(crate) process: Option<Process>,
     /// What `cargo bench` passes to every benchmark
     #[arg(long, hide = true)]
     bench: bool,
@@ -24,24 +27,107 @@ pub(crate) struct Plan {
     /// Length of one window
     #[arg(long, default_value = "0.5", value_parser = seconds, value_name = "N")]
     pub(crate) seconds: Duration,
-    /// How often each configuration is measured
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..), value_name = "N")]
-    pub(crate) pairs: u32,
+    /// Measure until the standard error of each loss is at most this, in percent
+    #[arg(long, default_value_t = 0.5, value_name = "PERCENT")]
+    pub(crate) error: f64,
+    /// Measure no longer than this under each load
+    #[arg(long, default_value = "165", value_parser = whole_seconds, value_name = "SECONDS")]
+    limit: Duration,
+    /// Only these loads
+    #[arg(long, value_delimiter = ',', value_name = "LOAD")]
+    load: Vec<Load>,
+    /// Only with these attached
+    #[arg(long, value_delimiter = ',', value_name = "WHAT")]
+    attached: Vec<Subject>,
+    /// Only these parts; with --load or --attached only losses
+    #[arg(long, value_delimiter = ',', value_name = "PART")]
+    only: Vec<Part>,
+    /// Short windows and few of them, to see that it works
+    #[arg(long)]
+    pub(crate) quick: bool,
+    /// Fail on each missed budget
+    #[arg(long, conflicts_with_all = ["load", "attached", "only", "quick"])]
+    pub(crate) check: bool,
     /// Write the results here as well
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
 }
 
-/// Parts of the benchmark that run in processes of their own.
-#[derive(Subcommand)]
+/// A part of the benchmark.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Part {
+    /// What each load loses with each thing attached
+    Losses,
+    /// Connections lost or unaccounted at the full rate
+    FullRate,
+    /// Memory of the agent, idle and with many connections
+    Memory,
+    /// From the decisive event to the finding
+    Latency,
+    /// Speed of the core
+    Replay,
+    /// How cost grows with connections and pods
+    Growth,
+}
+
+impl Plan {
+    pub(crate) fn loads(&self) -> Vec<Load> {
+        if self.load.is_empty() { Load::ALL.to_vec() } else { self.load.clone() }
+    }
+
+    pub(crate) fn subjects(&self) -> Vec<Subject> {
+        if self.attached.is_empty() { Subject::value_variants().to_vec() } else { self.attached.clone() }
+    }
+
+    pub(crate) fn has(&self, part: Part) -> bool {
+        let has_filter = !self.load.is_empty() || !self.attached.is_empty();
+        if self.only.is_empty() { !has_filter || part == Part::Losses } else { self.only.contains(&part) }
+    }
+
+    pub(crate) fn window(&self) -> Duration {
+        if self.quick { Duration::from_millis(200) } else { self.seconds }
+    }
+
+    pub(crate) fn limit(&self) -> Duration {
+        if self.quick { Duration::ZERO } else { self.limit }
+    }
+
+    /// How many pairs of windows there are in any case. Starting a peer takes seconds, and what it costs is no close call.
+    pub(crate) fn least_pairs(&self, subject: Subject) -> usize {
+        match (self.quick, subject.is_peer()) {
+            (true, _) => 2,
+            (false, true) => 3,
+            (false, false) => 6,
+        }
+    }
+}
+
+/// Parts that run in processes of their own.
+#[derive(Subcommand)]
+pub(crate) enum Process {
     /// The load, until standard input ends
     #[command(hide = true)]
-    Load {
-        /// Which
-        load: Load,
-        /// Where it runs
-        cpu: usize,
+    Load(Worker),
+    /// The sentinel, until SIGINT
+    #[command(hide = true)]
+    Agent,
+    /// Open connections that stay, until standard input ends
+    #[command(hide = true)]
+    Hold {
+        /// How many
+        connections: usize,
+    },
+    /// Cost of this many connections at a time
+    #[command(hide = true)]
+    Flows {
+        /// How many
+        count: usize,
+    },
+    /// Cost of this many pods
+    #[command(hide = true)]
+    Pods {
+        /// How many
+        count: usize,
     },
 }
 
@@ -51,4 +137,8 @@ fn seconds(text: &str) -> Result<Duration, String> {
         return Err("a window has 0.1 to 60 seconds".to_owned());
     }
     Ok(Duration::from_secs_f64(seconds))
+}
+
+fn whole_seconds(text: &str) -> Result<Duration, String> {
+    text.parse().map(Duration::from_secs).map_err(|_| "not a whole number of seconds".to_owned())
 }

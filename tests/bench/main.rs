@@ -1,30 +1,41 @@
 //! `cargo xtask bench`: what tracing costs, measured on this machine. It knows the order of things, not how any is done.
 
 mod accounting;
-mod agent;
 mod arguments;
+mod budget;
 mod cpus;
+mod figure;
+mod group;
+mod hello;
+mod limit;
 mod load;
 mod machine;
 mod measurement;
+mod need;
 mod pause;
-mod replay;
+mod proc_text;
 mod report;
+mod results;
 mod statistic;
 mod subject;
 mod table;
+mod wakeup;
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 use anyhow::Result;
 use clap::Parser as _;
 use mtlsnoop_tests::interrupt::{self, Interrupted};
 
 use crate::{
-    arguments::{Arguments, Part, Plan},
-    load::Load,
+    arguments::{Arguments, Part, Plan, Process},
+    cpus::Cpus,
+    figure::{flows, full_rate, latency, memory, pods, replay},
+    load::worker,
     machine::Machine,
     report::Report,
+    results::Results,
+    subject::agent,
 };
 
 /// What a shell says of a program that SIGINT ended: 128 and the number of the signal.
@@ -32,11 +43,7 @@ const INTERRUPTED: u8 = 130;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let result = match arguments.part {
-        Some(Part::Load { load, cpu }) => load::worker::run(load, cpu),
-        None => interrupt::catch().and_then(|()| measure(&arguments.plan)),
-    };
-    match result {
+    match run(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.is::<Interrupted>() => ExitCode::from(INTERRUPTED),
         Err(error) => {
@@ -46,16 +53,47 @@ fn main() -> ExitCode {
     }
 }
 
+fn run(arguments: &Arguments) -> Result<()> {
+    match &arguments.process {
+        Some(Process::Load(worker)) => worker::run(worker),
+        Some(Process::Agent) => agent::run(),
+        Some(Process::Hold { connections }) => memory::hold_open(*connections),
+        Some(Process::Flows { count }) => flows::run(*count),
+        Some(Process::Pods { count }) => pods::run(*count),
+        None => interrupt::catch().and_then(|()| measure(&arguments.plan)),
+    }
+}
+
 /// Everything in one go. What was measured is printed also when the accounting does not hold; then it fails.
 fn measure(plan: &Plan) -> Result<()> {
     let machine = Machine::look()?;
-    let comparisons =
-        Load::ALL.into_iter().map(|load| measurement::compare(load, plan)).collect::<Result<Vec<_>>>()?;
-    let replay = replay::measure()?;
-    let report = Report { machine, plan, comparisons: comparisons.concat(), replay };
+    let results = figures(plan, machine, &Cpus::divide()?)?;
+    let report = Report { plan, results };
     report.print()?;
     if let Some(path) = &plan.json {
         report.write(path)?;
     }
     report.check()
+}
+
+fn figures(plan: &Plan, machine: Machine, cpus: &Cpus) -> Result<Results> {
+    let mut comparisons = Vec::new();
+    for load in if plan.has(Part::Losses) { plan.loads() } else { Vec::new() } {
+        comparisons.extend(measurement::compare(load, plan, cpus)?);
+    }
+    let (minute, ends, findings) = if plan.quick { (5, 10_000, 100) } else { (60, 100_000, 1000) };
+    let has = |part| plan.has(part).then_some(());
+    Ok(Results {
+        machine,
+        comparisons,
+        wakeup_us: has(Part::Losses).map(|()| wakeup::cost_us(cpus)).transpose()?,
+        full_rate: has(Part::FullRate)
+            .map(|()| full_rate::measure(Duration::from_secs(minute), cpus))
+            .transpose()?,
+        memory: has(Part::Memory).map(|()| memory::measure(ends)).transpose()?,
+        latency: has(Part::Latency).map(|()| latency::measure(findings)).transpose()?,
+        replay: has(Part::Replay).map(|()| replay::measure(cpus)).transpose()?,
+        flows: has(Part::Growth).map(|()| flows::measure()).transpose()?,
+        pods: has(Part::Growth).map(|()| pods::measure()).transpose()?,
+    })
 }

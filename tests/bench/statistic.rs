@@ -34,3 +34,11 @@ pub(crate) fn median(values: &[f64]) -> Option<f64> {
     let lower = sorted[(sorted.len() - 1) / 2];
     Some(f64::midpoint(lower, upper))
 }
+
+/// The value that so many percent of all do not exceed.
+pub(crate) fn percentile(values: &[f64], percent: usize) -> Option<f64> {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let rank = (sorted.len() * percent).div_ceil(100);
+    sorted.get(rank.saturating_sub(1)).copied()
+}

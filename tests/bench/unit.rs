@@ -1,10 +1,15 @@
 //! The arithmetic of the benchmark as a test target: tests inside a benchmark without harness would never run.
 
+mod limit;
+mod need;
+mod proc_text;
 mod statistic;
 mod table;
 
 use crate::{
-    statistic::{Estimate, median},
+    limit::{Limit, Verdict},
+    need::Progress,
+    statistic::{Estimate, median, percentile},
     table::Table,
 };
 
@@ -48,4 +53,90 @@ fn names_are_on_the_left_and_numbers_on_the_right() {
         lines: vec![["conn", "nothing", "0.1"].map(str::to_owned), ["rr", "x", "−10.25"].map(str::to_owned)],
     };
     assert_eq!(table.to_string(), "load  attached  loss %\nconn  nothing      0.1\nrr    x         −10.25\n");
+}
+
+#[test]
+fn a_percentile_is_not_exceeded_by_so_many() {
+    let values: Vec<f64> = (1..=200).rev().map(f64::from).collect();
+    for (percent, expected) in [(50, Some(100.0)), (99, Some(198.0)), (100, Some(200.0))] {
+        assert_eq!(percentile(&values, percent), expected, "{percent}");
+    }
+    assert_eq!(percentile(&[], 99), None);
+}
+
+#[test]
+fn a_budget_is_kept_unless_the_value_is_beyond_it_by_more_than_its_error() {
+    let (most, least) = (Limit::AtMost(3.0, 1.5), Limit::AtLeast(4.0, 10.0));
+    for (limit, value, error, expected) in [
+        (most, 1.2, 0.2, Verdict::AimReached),
+        (most, 1.6, 0.2, Verdict::AimReached),
+        (most, 2.0, 0.2, Verdict::Kept),
+        (most, 3.1, 0.2, Verdict::Kept),
+        (most, 3.3, 0.2, Verdict::Missed),
+        (most, 1.0, 3.1, Verdict::Unsure),
+        (most, f64::NAN, 0.0, Verdict::NotMeasured),
+        (least, 12.0, 0.5, Verdict::AimReached),
+        (least, 5.0, 0.5, Verdict::Kept),
+        (least, 3.0, 0.5, Verdict::Missed),
+        (Limit::AtMost(0.0, 0.0), 0.0, 0.0, Verdict::AimReached),
+        (Limit::AtMost(0.0, 0.0), 1.0, 0.0, Verdict::Missed),
+    ] {
+        let verdict = limit.verdict(Estimate { value, error });
+        assert_eq!(verdict, expected, "{value} ±{error} of {limit:?}");
+        let is_good = matches!(verdict.name(), "aim reached" | "kept");
+        assert_eq!(verdict.is_good(), is_good, "{verdict:?}");
+    }
+}
+
+#[test]
+fn the_ring_is_no_memory_of_the_agent() {
+    let smaps = "\
+        55eb59afd000-55eb5ad20000 rw-p 00000000 00:00 0                          [heap]\n\
+        Size:              18572 kB\nRss:               16144 kB\n\
+        7f1426025000-7f1427026000 r--s 00001000 00:10 1038                       anon_inode:bpf-map\n\
+        Size:              16388 kB\nRss:               16388 kB\n\
+        7f1427026000-7f1427046000 rw-s 00000000 00:10 1039                       anon_inode:[perf_event]\n\
+        Rss:                 128 kB\n\
+        7f14288ae000-7f1428a04000 r-xp 00026000 fe:00 326279                     /usr/lib/libc.so.6\n\
+        Rss:                1032 kB\n";
+    assert_eq!(proc_text::rss_without_rings_bytes(smaps), (16144 + 1032) * 1024);
+}
+
+#[test]
+fn processor_time_and_sleeps_are_found_among_others() {
+    let stat = "usage_usec 13881\nuser_usec 10898\nsystem_usec 2983\n";
+    assert_eq!(proc_text::cpu_us(stat), Some(13881));
+    let status = "Name:\ttcplife\nvoluntary_ctxt_switches:\t42\nnonvoluntary_ctxt_switches:\t7\n";
+    assert_eq!(proc_text::sleeps(status), Some(42));
+    assert_eq!(proc_text::cpu_us("nr_periods 0\n"), None);
+}
+
+#[test]
+fn tools_tell_of_losses_each_in_its_words() {
+    for (line, pattern, expected) in [
+        ("715 packets dropped by kernel", "# packets dropped by kernel", Some(715)),
+        ("0 packets dropped by kernel", "# packets dropped by kernel", Some(0)),
+        ("64 packets dropped from lo", "# packets dropped from", Some(64)),
+        ("lost 12 events on CPU #0!", "lost # events", Some(12)),
+        ("Lost 3 events", "Lost # events", Some(3)),
+        ("state curl 12 events 4", "Lost # events", None),
+        ("8 packets captured", "# packets dropped by kernel", None),
+    ] {
+        assert_eq!(proc_text::number_in(line, pattern), expected, "{line}");
+    }
+}
+
+#[test]
+fn the_least_sure_is_measured_next_and_urgent_ones_before_others() {
+    let one = |count, error, is_urgent| Progress { count, least: 2, error, aim: 0.5, is_urgent };
+    for (name, all, previous, is_time_over, expected) in [
+        ("too few", vec![one(2, 9.0, true), one(1, 0.1, false)], None, true, Some(1)),
+        ("urgent", vec![one(2, 9.0, false), one(2, 0.6, true)], None, false, Some(1)),
+        ("least sure", vec![one(2, 0.6, false), one(2, 0.7, false)], None, false, Some(1)),
+        ("not twice", vec![one(2, 0.6, false), one(2, 0.7, false)], Some(1), false, Some(0)),
+        ("all sure", vec![one(2, 0.5, true), one(2, 0.1, false)], None, false, None),
+        ("time over", vec![one(2, 9.0, true), one(2, 9.0, false)], None, true, None),
+    ] {
+        assert_eq!(need::next(&all, previous, is_time_over), expected, "{name}");
+    }
 }

@@ -38,7 +38,7 @@ enum Command {
     /// `MTLSNOOP_BPF_TOOLCHAIN` names the compiler for the eBPF programs (a rustup toolchain or a folder with
     /// bin/rustc), `MTLSNOOP_ENVOY` an Envoy to use.
     Setup {
-        /// What must work afterwards; each includes the ones before it
+        /// What must work afterwards; each includes `build`, and `test` and `bench` include `demo`
         #[arg(long = "for", value_enum, default_value_t = Purpose::Test)]
         purpose: Purpose,
     },
@@ -59,11 +59,12 @@ enum Command {
         #[arg(long, value_enum, value_delimiter = ',', num_args = 1.., value_name = "STAGE")]
         only: Vec<Stage>,
     },
-    /// Measure what tracing costs: throughput lost, processor time of the agent, records lost; speed of the core
+    /// Measure what tracing costs, beside the tools that people use: throughput lost, processor time, memory, losses
     ///
-    /// Sets up and builds first. Needs root, and a machine that does nothing else. Connections on loopback in a network
-    /// namespace of its own run all the time, while the tracer is attached and detached again and again; nothing stays,
-    /// also after Ctrl-C (exit code 130). Fails when the tracer's accounting does not add up.
+    /// Sets up and builds first. Needs root, and a machine that does nothing else. Loads run in network namespaces of their
+    /// own, while one tracer after the other is attached and detached; nothing stays, also after Ctrl-C (exit code 130).
+    /// Fails when the tracer's accounting does not add up, and with --check on each missed budget. It takes a quarter of an
+    /// hour; --load, --attached and --only measure a part, --quick shows that it works.
     Bench(bench::Options),
     /// Run the tests of the kernel side on Linux 6.1 and 6.12, in virtual machines
     ///

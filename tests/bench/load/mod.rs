@@ -1,5 +1,6 @@
-//! The loads that are run while the tracer is attached and detached; what is attached they do not know.
+//! The loads that are run while something is attached and detached; what is attached they do not know.
 
+pub(crate) mod mesh;
 pub(crate) mod running;
 pub(crate) mod worker;
 
@@ -12,17 +13,23 @@ pub(crate) enum Load {
     Conn,
     /// 100 bytes each way on one connection.
     Rr,
+    /// 64 kB one way and 100 bytes back on one connection.
+    Bulk,
+    /// As `rr`, from pod to pod through two Envoy sidecars with mutual TLS between them.
+    Mesh,
 }
 
 impl Load {
     /// Each, in the order of the table.
-    pub(crate) const ALL: [Self; 2] = [Self::Conn, Self::Rr];
+    pub(crate) const ALL: [Self; 4] = [Self::Conn, Self::Rr, Self::Bulk, Self::Mesh];
 
     /// As it is called in the table and on the command line.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Conn => "conn",
             Self::Rr => "rr",
+            Self::Bulk => "bulk",
+            Self::Mesh => "mesh",
         }
     }
 
@@ -30,7 +37,8 @@ impl Load {
     pub(crate) fn sizes_bytes(self) -> (usize, usize) {
         match self {
             Self::Conn => (500, 100),
-            Self::Rr => (100, 100),
+            Self::Rr | Self::Mesh => (100, 100),
+            Self::Bulk => (65_536, 100),
         }
     }
 
@@ -38,7 +46,7 @@ impl Load {
     pub(crate) fn ends_per_operation(self) -> u64 {
         match self {
             Self::Conn => 2,
-            Self::Rr => 0,
+            Self::Rr | Self::Bulk | Self::Mesh => 0,
         }
     }
 }

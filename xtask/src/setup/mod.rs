@@ -17,15 +17,24 @@ mod program;
 pub(crate) use compiler::Compiler;
 pub(crate) use kernel::{Kernel, Series, ready as kernel_ready};
 
-/// What must work afterwards. Later ones include earlier ones.
+/// What must work afterwards.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, ValueEnum)]
 pub(crate) enum Purpose {
     /// `cargo xtask build`
     Build,
     /// `cargo xtask demo`: also Envoy, Redis and the network tools
     Demo,
-    /// `cargo xtask test`, `check`, `bench` and `vm`: also the servers of the end-to-end tests, QEMU and kernels for it
+    /// `cargo xtask test`, `check` and `vm`: all of the demo's, the servers of the end-to-end tests, QEMU and kernels for it
     Test,
+    /// `cargo xtask bench`: all of the demo's, and the tracers that are measured beside this one
+    Bench,
+}
+
+impl Purpose {
+    /// Whether what is needed for another purpose is needed for this one.
+    fn includes(self, other: Self) -> bool {
+        self == other || (other < self && other != Self::Test)
+    }
 }
 
 /// What builds the eBPF object.

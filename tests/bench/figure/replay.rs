@@ -9,9 +9,10 @@ use mtlsnoop::{
     source::kernel::{Capture, Kernel, Options},
 };
 use mtlsnoop_tests::interrupt;
+use serde_json::{Value, json};
 
 use crate::{
-    cpus,
+    cpus::Cpus,
     load::{Load, running::Running},
     pause::pause,
     statistic::Estimate,
@@ -31,9 +32,9 @@ const RECORDED: Duration = Duration::from_secs(1);
 /// Short against what the ring holds.
 const DRAIN_INTERVAL: Duration = Duration::from_millis(10);
 
-pub(crate) fn measure() -> Result<Replay> {
+pub(crate) fn measure(cpus: &Cpus) -> Result<Replay> {
     eprintln!("bench: replay");
-    let events = record()?;
+    let events = record(cpus)?;
     let mut rates = Vec::new();
     for _ in 0..REPETITIONS {
         interrupt::check()?;
@@ -43,10 +44,15 @@ pub(crate) fn measure() -> Result<Replay> {
     Ok(Replay { events: events.len(), per_s })
 }
 
+impl Replay {
+    pub(crate) fn json(&self) -> Value {
+        json!({ "events": self.events, "events_per_s": { "value": self.per_s.value, "error": self.per_s.error } })
+    }
+}
+
 /// What a second of connections makes; the load has ended when this returns.
-fn record() -> Result<Vec<Event>> {
-    let (load_cpu, _) = cpus::divide(&cpus::allowed()?)?;
-    let _running = Running::start(Load::Conn, load_cpu)?;
+fn record(cpus: &Cpus) -> Result<Vec<Event>> {
+    let _running = Running::start(Load::Conn, cpus)?;
     let mut kernel = Kernel::start(&Options { capture: Capture::Always, ..Options::default() })?;
     let mut events = Vec::new();
     let end = Instant::now() + RECORDED;

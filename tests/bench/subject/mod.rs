@@ -1,0 +1,166 @@
+//! What is compared with nothing at all: how it is attached, what it uses and says of itself, how it is detached.
+
+pub(crate) mod agent;
+mod peer;
+mod probe;
+pub(crate) mod started;
+
+use anyhow::{Context as _, Result};
+use clap::ValueEnum;
+use mtlsnoop_tests::{command::Launch, program};
+use tempfile::TempDir;
+
+use crate::{
+    accounting::Accounting,
+    load::running::Place,
+    subject::{
+        peer::Peer,
+        started::{Started, Usage, Watch},
+    },
+};
+
+/// What is attached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, ValueEnum)]
+pub(crate) enum Subject {
+    /// Nothing: what is measured is the measurement.
+    Nothing,
+    /// The tracer's sentinel alone.
+    Sentinel,
+    /// The tracer, following every connection.
+    Always,
+    /// With a filter for `ClientHello`s.
+    Tcpdump,
+    /// With a filter for `ClientHello`s.
+    Tshark,
+    /// Of libbpf-tools.
+    Tcplife,
+    /// Of libbpf-tools.
+    Tcpstates,
+    /// A line for each event of the tracer's tracepoints.
+    Bpftrace,
+}
+
+/// Whose it is.
+enum Kind {
+    Nothing,
+    Ours,
+    Peer(&'static Peer),
+}
+
+impl Subject {
+    /// As it is called in the table and on the command line.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Nothing => "nothing",
+            Self::Sentinel => "sentinel",
+            Self::Always => "always",
+            Self::Tcpdump => "tcpdump",
+            Self::Tshark => "tshark",
+            Self::Tcplife => "tcplife",
+            Self::Tcpstates => "tcpstates",
+            Self::Bpftrace => "bpftrace",
+        }
+    }
+
+    fn kind(self) -> Kind {
+        match self {
+            Self::Nothing => Kind::Nothing,
+            Self::Sentinel | Self::Always => Kind::Ours,
+            Self::Tcpdump => Kind::Peer(&peer::TCPDUMP),
+            Self::Tshark => Kind::Peer(&peer::TSHARK),
+            Self::Tcplife => Kind::Peer(&peer::TCPLIFE),
+            Self::Tcpstates => Kind::Peer(&peer::TCPSTATES),
+            Self::Bpftrace => Kind::Peer(&peer::BPFTRACE),
+        }
+    }
+
+    /// The modes of the tracer.
+    pub(crate) fn each_mode() -> impl Iterator<Item = Self> {
+        Self::value_variants().iter().copied().filter(|subject| subject.is_ours())
+    }
+
+    /// The tracer follows every connection from its beginning in this mode, and knows which are open.
+    pub(crate) fn follows_connections(self) -> bool {
+        self == Self::Always
+    }
+
+    /// It is the tracer, in one of its modes.
+    pub(crate) fn is_ours(self) -> bool {
+        matches!(self.kind(), Kind::Ours)
+    }
+
+    /// It is a tool of others.
+    pub(crate) fn is_peer(self) -> bool {
+        matches!(self.kind(), Kind::Peer(_))
+    }
+
+    /// Attaches it; it works when this returns.
+    pub(crate) fn attach(self, place: &Place) -> Result<Attached> {
+        Ok(match self.kind() {
+            Kind::Nothing => Attached::Nothing,
+            Kind::Ours => Attached::Ours(self.start()?),
+            Kind::Peer(peer) => Attached::Peer(peer, peer.start(place)?),
+        })
+    }
+
+    /// Starts the tracer in this mode, without a look at any load.
+    pub(crate) fn start(self) -> Result<Started> {
+        let mut started = Started::start(|folder| self.launch(folder), Watch::default())?;
+        started.wait_for_stderr("tracing")?;
+        Ok(started)
+    }
+
+    fn launch(self, folder: &TempDir) -> Result<Launch> {
+        if self == Self::Sentinel {
+            let this = std::env::current_exe().context("could not find this program")?;
+            return Ok(Launch::new(&this, folder.path()).args(["agent"]));
+        }
+        Ok(Launch::new(&program::TRACER.find()?, folder.path()).args(["trace", "-o", "json"]))
+    }
+}
+
+/// What is attached now. Dropping it detaches as well.
+pub(crate) enum Attached {
+    Nothing,
+    Ours(Started),
+    Peer(&'static Peer, Started),
+}
+
+/// What something that was attached has counted.
+#[derive(Debug, Default)]
+pub(crate) struct Counted {
+    /// Events that it says it lost.
+    pub(crate) lost: u64,
+    /// The tracer's own accounting.
+    pub(crate) accounting: Option<Accounting>,
+}
+
+impl Attached {
+    /// What its processes have used so far.
+    pub(crate) fn usage(&self) -> Result<Usage> {
+        match self {
+            Self::Nothing => Ok(Usage::default()),
+            Self::Ours(started) | Self::Peer(_, started) => started.usage(),
+        }
+    }
+
+    /// Memory of its processes.
+    pub(crate) fn rss_bytes(&self) -> Result<u64> {
+        match self {
+            Self::Nothing => Ok(0),
+            Self::Ours(started) | Self::Peer(_, started) => started.rss_bytes(),
+        }
+    }
+
+    /// Detaches it, and gives what it has counted.
+    pub(crate) fn detach(self) -> Result<Counted> {
+        match self {
+            Self::Nothing => Ok(Counted::default()),
+            Self::Ours(started) => {
+                let accounting = Accounting::parse(&started.stop()?.last)?;
+                Ok(Counted { lost: accounting.lost(), accounting: Some(accounting) })
+            }
+            Self::Peer(peer, started) => Ok(Counted { lost: peer.lost(&started.stop()?), accounting: None }),
+        }
+    }
+}
