@@ -3,6 +3,9 @@
 /// A field that the running kernel does not have; programs skip what needs it.
 pub const ABSENT: u32 = u32::MAX;
 
+/// Most control groups for which the microscope can be armed at a time.
+pub const MAX_ARMED: u32 = 4096;
+
 macro_rules! offsets {
     ($( $(#[$doc:meta])* $field:ident: $container:literal . $path:literal, )+) => {
         /// Byte offsets of kernel fields, looked up in the running kernel's BTF.
@@ -51,6 +54,10 @@ offsets! {
     cookie: "sock"."__sk_common.skc_cookie",
     /// Socket flags (`enum sock_flags`), unsigned long.
     flags: "sock"."__sk_common.skc_flags",
+    /// State (`include/net/tcp_states.h`), u8.
+    state: "sock"."__sk_common.skc_state",
+    /// Length of a listener's queue, u32; an accepted socket has the one of its listener, one that connected has 0.
+    backlog: "sock"."sk_max_ack_backlog",
     /// `IPPROTO_*`, u16.
     protocol: "sock"."sk_protocol",
     /// Owner, u32.

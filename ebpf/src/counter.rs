@@ -42,6 +42,10 @@ counters! {
     UNREADABLE_SOCKET = 11, "unreadable_socket";
     /// Records of connects that failed at once that did not fit.
     LOST_CONNECT_FAILED = 12, "lost_connect_failed";
+    /// Connection ends that the sentinel saw at their end.
+    DESTROYED = 13, "destroyed";
+    /// The sentinel's records that did not fit.
+    LOST_DESTROYED = 14, "lost_destroyed";
 }
 
 /// How many counters there are.

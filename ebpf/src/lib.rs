@@ -59,9 +59,11 @@ pub mod map {
     pub const HELLOS: &str = "HELLOS";
     /// Connects under way, see `maps.rs`.
     pub const CONNECTING: &str = "CONNECTING";
+    /// Control groups for which the microscope is armed, see `maps.rs`.
+    pub const ARMED: &str = "ARMED";
 
     /// Every map of ours in the object (the logger of the kernel side brings its own).
-    pub const ALL: [&str; 4] = [RECORDS, COUNTERS, HELLOS, CONNECTING];
+    pub const ALL: [&str; 5] = [RECORDS, COUNTERS, HELLOS, CONNECTING, ARMED];
 }
 
 /// Names of the globals that user space sets before load.
@@ -70,4 +72,6 @@ pub mod global {
     pub const OFFSETS: &str = "OFFSETS";
     /// A [`crate::config::Tracer`].
     pub const TRACER: &str = "TRACER";
+    /// A `u32`: not 0 when only the control groups in [`crate::map::ARMED`] are followed from their connects on.
+    pub const ARMED_ONLY: &str = "ARMED_ONLY";
 }

@@ -2,9 +2,9 @@
 
 use aya_ebpf::{
     macros::map,
-    maps::{LruHashMap, PerCpuArray, RingBuf},
+    maps::{HashMap, LruHashMap, PerCpuArray, RingBuf},
 };
-use mtlsnoop_ebpf::{classify::LOOK_BYTES, counter};
+use mtlsnoop_ebpf::{classify::LOOK_BYTES, config::MAX_ARMED, counter};
 
 /// Records to user space. Programs reserve and submit without a wakeup; user space drains it on a timer. Its size is
 /// set at load; a record that does not fit is counted under its name and dropped.
@@ -21,6 +21,11 @@ pub(crate) static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(cou
 /// connections never insert.
 #[map]
 pub(crate) static HELLOS: LruHashMap<u64, Hello> = LruHashMap::with_max_entries(8192, 0);
+
+/// Control groups for which the microscope is armed: key is the cgroup id. User space inserts and deletes, programs only
+/// look; bounded because user space arms for few at a time.
+#[map]
+pub(crate) static ARMED: HashMap<u64, u8> = HashMap::with_max_entries(MAX_ARMED, 0);
 
 /// What is known of a hello on one socket.
 #[repr(C)]

@@ -54,6 +54,10 @@ pub mod flag {
     pub const PEER_CLOSED: u16 = 4;
     /// The kernel gave a reason ([`super::Reset::reason`]).
     pub const REASON: u16 = 8;
+    /// The sentinel tells it, when the socket is destroyed.
+    pub const SENTINEL: u16 = 16;
+    /// The socket was accepted; only with [`SENTINEL`], which otherwise means that it connected.
+    pub const ACCEPTED: u16 = 32;
 }
 
 /// The two ends of a connection, and the network namespace of the socket.
@@ -128,7 +132,7 @@ pub struct Ended {
     pub error: i32,
     /// Jiffies since payload was last sent; meaningless when none was.
     pub last_sent_ago_jiffies: u32,
-    /// State before the end (`include/net/tcp_states.h`): it tells who closed.
+    /// State before the end (`include/net/tcp_states.h`): it tells who closed; 0 with flag `SENTINEL`.
     pub state: u32,
     /// Smoothed round trip time in microseconds.
     pub srtt_us: u32,
@@ -200,8 +204,8 @@ pub struct Reset {
     pub endpoints: Endpoints,
     /// `enum sk_rst_reason` (`include/net/rstreason.h`), with flag `REASON`.
     pub reason: u32,
-    /// Always 0.
-    pub reserved: u32,
+    /// State of the socket before the reset (`include/net/tcp_states.h`); 0 when it was sent for no socket.
+    pub state: u32,
 }
 
 /// A connect failed before the kernel sent anything.

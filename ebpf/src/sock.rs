@@ -15,12 +15,24 @@ use mtlsnoop_ebpf::{
     record::Endpoints,
 };
 
+use crate::maps::ARMED;
+
 #[unsafe(no_mangle)]
 pub(crate) static OFFSETS: Offsets = Offsets::NONE;
 
 /// Who the tracer is; set before load.
 #[unsafe(no_mangle)]
 pub(crate) static TRACER: Global<Tracer> = Global::new(Tracer::NONE);
+
+/// Not 0 when only sockets of armed control groups are followed from their connects on; set before load.
+#[unsafe(no_mangle)]
+static ARMED_ONLY: u32 = 0;
+
+/// Only sockets of armed control groups are followed; the verifier folds it to a constant.
+#[inline(always)]
+pub(crate) fn armed_only() -> bool {
+    loaded(&ARMED_ONLY) != 0
+}
 
 const AF_INET: u16 = 2;
 const AF_INET6: u16 = 10;
@@ -129,6 +141,36 @@ impl Socket {
         }
     }
 
+    /// The microscope is armed for its control group.
+    #[inline(always)]
+    pub(crate) fn is_armed(self) -> bool {
+        ARMED.get_ptr(self.cgroup()).is_some()
+    }
+
+    /// State (`include/net/tcp_states.h`).
+    #[inline(always)]
+    pub(crate) fn state(self) -> u32 {
+        // SAFETY: as in `family`.
+        let state: u8 = unsafe { field(self.pointer, offset!(state)) };
+        u32::from(state)
+    }
+
+    /// A listener made it. `sk_clone_lock` (net/core/sock.c) copies the length of the listener's queue, which is 0 in a
+    /// socket that connected. A listener with `listen(fd, 0)` gives 0 too: what it accepts looks like a connect.
+    #[inline(always)]
+    pub(crate) fn was_accepted(self) -> bool {
+        // SAFETY: as in `family`.
+        let backlog: u32 = unsafe { field(self.pointer, offset!(backlog)) };
+        backlog != 0
+    }
+
+    /// Peer's port; 0 when it never had a peer.
+    #[inline(always)]
+    pub(crate) fn remote_port(self) -> u16 {
+        // SAFETY: as in `family`.
+        u16::from_be(unsafe { field(self.pointer, offset!(remote_port)) })
+    }
+
     /// Inode of the network namespace; 0 when not known.
     #[inline(always)]
     pub(crate) fn netns(self) -> u32 {
@@ -156,7 +198,7 @@ impl Socket {
         // SAFETY: the caller vouches for `to`, `new` for the socket.
         unsafe {
             (*to).local_port = local_port;
-            (*to).remote_port = u16::from_be(field(self.pointer, offset!(remote_port)));
+            (*to).remote_port = self.remote_port();
             (*to).netns = self.netns();
             if self.family() == AF_INET {
                 mapped(field(self.pointer, offset!(local_v4)), &raw mut (*to).local);

@@ -58,7 +58,7 @@ fn what_cannot_be_read_at_all_says_what_it_is_and_what_to_try() {
         (b"\xd4\xc3\xb2\xa1\x02\x00\x04\x00", "packet captures are not supported yet"),
         (
             &newer,
-            "has format version 9, and this mtlsnoop reads version 1; analyze it with the mtlsnoop that recorded it",
+            "has format version 9, and this mtlsnoop reads version 2; analyze it with the mtlsnoop that recorded it",
         ),
     ] {
         let (_folder, path) = written(bytes);

@@ -63,7 +63,7 @@ pub(crate) fn all() -> Vec<Layout> {
         layout!(HelloSegment<4096> { header offset length expected reserved data }),
         layout!(FirstBytes { header offset payload_bytes other_offset class length data }),
         layout!(ConnectFailed { header endpoints owner error reserved }),
-        layout!(Reset { header endpoints reason reserved }),
+        layout!(Reset { header endpoints reason state }),
         layout!(Tracer { pid_namespace_device pid_namespace_inode pid reserved }),
         Layout {
             name: "Offsets",

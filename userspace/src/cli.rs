@@ -8,7 +8,7 @@ use jiff::SignedDuration;
 use mtlsnoop_ebpf::program;
 
 use crate::{
-    config::{Analyze, ClusterSource, Color, Contradiction, Doctor, Format, Hooks, Output, Trace},
+    config::{self, Analyze, ClusterSource, Color, Contradiction, Doctor, Format, Hooks, Output, Trace},
     filter::Selection,
 };
 
@@ -113,9 +113,12 @@ pub struct TraceArgs {
     /// End after this long, such as 30s, 5m or 1h30m
     #[arg(long, value_parser = duration)]
     duration: Option<Duration>,
-    /// How first payloads are captured
+    /// How much of connections is followed
     #[arg(long, value_enum, default_value_t = Capture::Always)]
     capture: Capture,
+    /// With --capture adaptive: follow a suspect pod no longer after this long without anything new
+    #[arg(long, value_parser = duration, default_value = "5m30s")]
+    disarm_after: Duration,
     /// Show the kernel side's own diagnostics on standard error
     #[arg(long)]
     kernel_log: bool,
@@ -216,19 +219,27 @@ enum ColorChoice {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Capture {
-    /// Of every connection
+    /// Only ends (next to no cost); but everything of pods whose connections end suspiciously, until they are quiet
+    Adaptive,
+    /// Everything of every connection
     Always,
 }
 
 impl TraceArgs {
     /// What was asked for, checked.
     pub fn config(self) -> Result<Trace, Contradiction> {
-        let Self { output, cluster, record, duration, capture: Capture::Always, kernel_log, hooks } = self;
+        let Self { output, cluster, record, duration, capture, disarm_after, kernel_log, hooks } = self;
+        let capture = match capture {
+            Capture::Adaptive => config::Capture::Adaptive,
+            Capture::Always => config::Capture::Always,
+        };
         Trace {
             output: output.config(),
             cluster,
             record,
             duration,
+            capture,
+            disarm_after,
             is_kernel_log_shown: kernel_log,
             hooks: hooks.config(),
         }
@@ -342,6 +353,8 @@ mod tests {
             cluster: ClusterSource::Auto,
             record: None,
             duration: None,
+            capture: crate::config::Capture::Always,
+            disarm_after: Duration::from_secs(330),
             is_kernel_log_shown: false,
             hooks: Hooks::default(),
         };
@@ -351,7 +364,7 @@ mod tests {
     #[test]
     fn every_flag_of_a_trace_arrives() {
         let line = "mtlsnoop trace -o json --all -n a -n b -p c/d --fail-on-finding --color never -v -w f --duration 1h30m \
-                    --cluster c.json --capture always --kernel-log --btf t --without-hook reset_sent --without-hook socket_state";
+                    --cluster c.json --capture adaptive --disarm-after 30s --kernel-log --btf t --without-hook reset_sent --without-hook socket_state";
         let Ok(Command::Trace(arguments)) = parsed(line) else { panic!("{line}") };
         let expected = Trace {
             output: Output {
@@ -368,6 +381,8 @@ mod tests {
             cluster: ClusterSource::File("c.json".into()),
             record: Some("f".into()),
             duration: Some(Duration::from_mins(90)),
+            capture: crate::config::Capture::Adaptive,
+            disarm_after: Duration::from_secs(30),
             is_kernel_log_shown: true,
             hooks: Hooks {
                 btf: Some("t".into()),
@@ -399,8 +414,8 @@ mod tests {
             ("mtlsnoop trace --frobnicate", UnknownArgument),
             ("mtlsnoop frobnicate", InvalidSubcommand),
             ("mtlsnoop trace -o yaml", InvalidValue),
-            ("mtlsnoop trace --capture adaptive", InvalidValue),
             ("mtlsnoop trace --without-hook nonesuch", InvalidValue),
+            ("mtlsnoop trace --capture sentinel", InvalidValue),
             ("mtlsnoop trace --duration 5", ValueValidation),
             ("mtlsnoop trace -A -n default", ArgumentConflict),
             ("mtlsnoop analyze", MissingRequiredArgument),

@@ -68,6 +68,15 @@ pub struct Doctor {
     pub hooks: Hooks,
 }
 
+/// How much of connections is followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Capture {
+    /// Only ends, but of pods that are suspect everything.
+    Adaptive,
+    /// Everything of every connection.
+    Always,
+}
+
 /// A live trace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trace {
@@ -79,6 +88,10 @@ pub struct Trace {
     pub record: Option<PathBuf>,
     /// After how long to end; none to go on.
     pub duration: Option<Duration>,
+    /// How much of connections is followed.
+    pub capture: Capture,
+    /// How long a pod that was suspect is followed at first without anything new.
+    pub disarm_after: Duration,
     /// The kernel side's own diagnostics go to standard error.
     pub is_kernel_log_shown: bool,
     /// What may be used of the kernel.
@@ -136,7 +149,9 @@ impl Analyze {
 
 #[cfg(test)]
 mod tests {
-    use super::{Analyze, ClusterSource, Color, Contradiction, Format, Hooks, Output, Trace};
+    use std::time::Duration;
+
+    use super::{Analyze, Capture, ClusterSource, Color, Contradiction, Format, Hooks, Output, Trace};
     use crate::filter::Selection;
 
     fn output(namespaces: &[&str]) -> Output {
@@ -166,6 +181,8 @@ mod tests {
                 cluster: cluster.clone(),
                 record: None,
                 duration: None,
+                capture: Capture::Always,
+                disarm_after: Duration::from_mins(1),
                 is_kernel_log_shown: false,
                 hooks: Hooks::default(),
             };

@@ -83,7 +83,8 @@ impl Filter {
         if !is_selected {
             self.count(update);
         }
-        is_selected && (self.selection.connections || !matches!(update, Update::Connection(_)))
+        let is_healthy = matches!(update, Update::Connection(connection) if connection.suspicion.is_none());
+        is_selected && (self.selection.connections || !is_healthy)
     }
 
     fn count(&mut self, update: &Update) {

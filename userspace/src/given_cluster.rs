@@ -59,7 +59,7 @@ impl GivenCluster {
 mod tests {
     use super::GivenCluster;
     use crate::event::{
-        Began, ClusterSeen, Event,
+        Began, Capture, ClusterSeen, Event,
         cluster::{Cluster, Service},
         time::Time,
     };
@@ -75,7 +75,7 @@ mod tests {
 
     #[test]
     fn the_given_cluster_comes_right_after_the_beginning_and_alone() {
-        let began = Event::Began(Began { time: Time(5), node: "node".into() });
+        let began = Event::Began(Began { time: Time(5), node: "node".into(), capture: Capture::Always });
         let tick = Event::Tick(Time(6));
         let source = [began.clone(), known("recorded"), tick.clone()];
         for (given, expected) in [

@@ -11,6 +11,7 @@ pub mod engine;
 pub mod flow;
 pub mod identity;
 pub mod listener;
+pub mod suspicion;
 pub mod verdict;
 
 pub mod source;
@@ -18,6 +19,7 @@ pub mod source;
 pub mod recording;
 pub mod sink;
 
+pub mod arming;
 pub mod cli;
 pub mod config;
 pub mod filter;

@@ -6,6 +6,7 @@ use crate::{
     filter::{Filter, Selection},
     outcome::OutputError,
     sink::Sink,
+    suspicion::Suspect,
     update::Update,
 };
 
@@ -22,7 +23,16 @@ pub struct Pipeline {
 impl Pipeline {
     /// Everything that is selected goes to the sink.
     pub fn new(selection: Selection, sink: Box<dyn Sink>) -> Self {
-        let settings = Settings { connections: selection.needs_connections(), ..Settings::default() };
+        Self::with(Settings::default(), selection, sink)
+    }
+
+    /// The same, and suspects are kept for whoever arms: see [`Self::take_suspects`].
+    pub fn with_suspects(selection: Selection, sink: Box<dyn Sink>) -> Self {
+        Self::with(Settings { suspects: true, ..Settings::default() }, selection, sink)
+    }
+
+    fn with(settings: Settings, selection: Selection, sink: Box<dyn Sink>) -> Self {
+        let settings = Settings { connections: selection.needs_connections(), ..settings };
         Self {
             engine: Engine::new(settings),
             filter: Filter::new(selection),
@@ -36,6 +46,11 @@ impl Pipeline {
     pub fn event(&mut self, event: &Event) -> Result<(), OutputError> {
         self.engine.apply(event, &mut self.updates);
         self.write()
+    }
+
+    /// Ends since the last call that ask for a closer look.
+    pub fn take_suspects(&mut self) -> Vec<Suspect> {
+        self.engine.take_suspects()
     }
 
     /// Hands on what was written so far.

@@ -19,7 +19,7 @@ use crate::event::Event;
 pub const MAGIC: [u8; 8] = *b"MTLSNOOP";
 
 /// The version that is written, and the only one that is read.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 
 /// Bytes before the first frame.
 pub const HEADER_BYTES: usize = MAGIC.len() + size_of::<u16>();
@@ -145,7 +145,7 @@ mod tests {
 
     use super::{Content, HEADER_BYTES, PREFIX_BYTES, Prefix, VERSION, append_frame, content, header};
     use crate::event::{
-        Began, Cgroup, ClusterSeen, Event,
+        Began, Capture, Cgroup, ClusterSeen, Event,
         cluster::{Cluster, Container, Endpoint, Pod, Service, ServicePort},
         loss::{Counters, Loss},
         socket::{
@@ -211,6 +211,7 @@ mod tests {
             peer_closed: true,
             last_sent: Some(time),
             srtt_us: 40,
+            accepted: Some(true),
         };
         let (sent, received) = (Direction::Sent, Direction::Received);
         let hello = HelloSegment { time, socket, direction: sent, offset: 0, expected_bytes: 205, data };
@@ -224,9 +225,17 @@ mod tests {
             class: Class::Redis,
             data: Bytes::from_static(b"-ERR\r\n"),
         };
-        let reset = Reset { time, socket: Some(socket), direction: received, local, remote, reason: Some(3) };
+        let reset = Reset {
+            time,
+            socket: Some(socket),
+            direction: received,
+            local,
+            remote,
+            reason: Some(3),
+            connecting: true,
+        };
         vec![
-            Event::Began(Began { time, node: "node".into() }),
+            Event::Began(Began { time, node: "node".into(), capture: Capture::Adaptive }),
             Event::Opened(opened.clone()),
             Event::Established(Established { time, socket, local, remote }),
             Event::Accepted(opened),
@@ -265,7 +274,7 @@ mod tests {
         for event in one_of_each() {
             append_frame(&event, &mut frames).unwrap();
         }
-        assert_eq!((VERSION, frames.len(), crc32fast::hash(&frames)), (1, 666, 2_986_448_060));
+        assert_eq!((VERSION, frames.len(), crc32fast::hash(&frames)), (2, 670, 2_532_870_100));
     }
 
     #[test]

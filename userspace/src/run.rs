@@ -21,15 +21,16 @@ use tokio::{
 };
 
 use crate::{
-    config::{ClusterSource, Trace},
-    event::Event,
+    arming::Armer,
+    config::{Capture, ClusterSource, Trace},
+    event::{Event, time::Time},
     given_cluster::GivenCluster,
     memory, notice,
     outcome::{Outcome, OutputError},
     output,
     pipeline::Pipeline,
     sink::record::{RecordWriter, Target, WriteError},
-    source::kernel::{Kernel, Options},
+    source::kernel::{self, Kernel, Options},
 };
 
 /// How often the kernel's ring is drained: often enough for a burst of 8 MiB of records, seldom enough to cost nothing.
@@ -53,14 +54,21 @@ pub fn trace(config: &Trace) -> Result<Outcome> {
 async fn live(config: &Trace, cluster: GivenCluster, target: Option<Target>) -> Result<Outcome> {
     // Before anything is attached, so that a Ctrl-C during the start ends like one after it.
     let mut inputs = Inputs::listen().context("cannot listen for signals")?;
-    let options = Options { kernel_log: config.is_kernel_log_shown, ..Options::for_hooks(&config.hooks) };
+    let capture = match config.capture {
+        Capture::Adaptive => kernel::Capture::Adaptive,
+        Capture::Always => kernel::Capture::Always,
+    };
+    let kernel_log = config.is_kernel_log_shown;
+    let options = Options { capture, kernel_log, ..Options::for_hooks(&config.hooks) };
     let mut kernel = Kernel::start(&options)?;
     memory::give_back();
     let mut session = Session {
         cluster,
         recording: target.map(Recording::begin).transpose()?,
         is_recording_complete: true,
-        pipeline: Pipeline::new(config.output.selection.clone(), output::open(&config.output)),
+        pipeline: Pipeline::with_suspects(config.output.selection.clone(), output::open(&config.output)),
+        armer: Armer::new(config.disarm_after, config.output.is_verbose),
+        now: Time::default(),
         output: Ok(()),
         node: None,
     };
@@ -155,6 +163,9 @@ struct Session {
     recording: Option<Recording>,
     is_recording_complete: bool,
     pipeline: Pipeline,
+    armer: Armer,
+    /// Time of the last event.
+    now: Time,
     /// What became of the output so far.
     output: Result<(), OutputError>,
     /// Name of the node, once the source told it.
@@ -165,10 +176,12 @@ impl Session {
     fn drain(&mut self, kernel: &mut Kernel) {
         kernel.drain(&mut |event| self.event(event));
         self.flush();
+        self.armer.apply(&self.pipeline.take_suspects(), self.now, kernel);
     }
 
     fn event(&mut self, event: Event) {
-        let Self { cluster, recording, is_recording_complete, pipeline, output, node } = self;
+        self.now = self.now.max(event.time());
+        let Self { cluster, recording, is_recording_complete, pipeline, output, node, .. } = self;
         cluster.pass(event, &mut |event| {
             if let Event::Began(began) = &event {
                 *node = Some(began.node.clone());
@@ -191,6 +204,7 @@ impl Session {
     /// Takes what is left, and says what is still to be said.
     fn finish(&mut self, kernel: Kernel) -> Result<(), OutputError> {
         kernel.finish(&mut |event| self.event(event));
+        self.armer.finish();
         self.flush();
         match mem::replace(&mut self.output, Ok(())).and_then(|()| self.pipeline.finish()) {
             Err(error) if !error.is_reader_gone() => Err(error),

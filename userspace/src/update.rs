@@ -278,8 +278,38 @@ pub struct Connection {
     pub outcome: Outcome,
     /// It is older than the tracer, so that its beginning was not seen.
     pub began_before: bool,
+    /// Why it is suspect, when only its end was followed.
+    pub suspicion: Option<Suspicion>,
     /// Something of it was lost.
     pub incomplete: bool,
+}
+
+/// Why the end of a connection is suspect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Suspicion {
+    /// The client sent a little, and got nothing before it was over.
+    Unanswered,
+    /// The listener closed or reset it after a few bytes.
+    CutShort,
+    /// Nobody listened.
+    Refused,
+    /// The socket had another error: no route, no answer to the connect, a broken connection.
+    Failed,
+}
+
+impl Suspicion {
+    /// Every one, in the order in which they are tried.
+    pub const ALL: [Self; 4] = [Self::Refused, Self::Unanswered, Self::CutShort, Self::Failed];
+
+    /// Stable name in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Unanswered => "unanswered",
+            Self::CutShort => "cut-short",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+        }
+    }
 }
 
 /// Stable code of a finding.
@@ -356,7 +386,7 @@ pub struct Finding {
     /// What was connected to.
     pub server: Party,
     /// What the client sent first.
-    pub client_hello: Hello,
+    pub client_hello: Option<Hello>,
     /// What the listener did.
     pub listener: ListenerSeen,
     /// How the last attempt ended; none while it lasts.

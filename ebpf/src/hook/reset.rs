@@ -65,7 +65,7 @@ fn of_socket(socket: Socket, flags: u16, reason: u32) {
         unsafe {
             (*record).header = emit::header(kind::RESET, flags, socket.cookie());
             (*record).reason = reason;
-            (*record).reserved = 0;
+            (*record).state = socket.state();
             socket.endpoints(tcp.local_port(), &raw mut (*record).endpoints)
         }
     });
@@ -79,7 +79,7 @@ fn of_packet(packet: *const c_void, flags: u16, reason: u32) {
         unsafe {
             (*record).header = emit::header(kind::RESET, flags, 0);
             (*record).reason = reason;
-            (*record).reserved = 0;
+            (*record).state = 0;
             endpoints_of(packet, &raw mut (*record).endpoints).is_some()
         }
     });

@@ -20,7 +20,7 @@ use mtlsnoop_ebpf::{
 
 use crate::{
     emit,
-    sock::{Socket, TRACER, offset},
+    sock::{self, Socket, TRACER, offset},
 };
 
 /// Values of `include/net/tcp_states.h`.
@@ -46,6 +46,9 @@ pub(crate) fn changed(ctx: &BtfTracePointContext) -> i32 {
     let Some(socket) = (unsafe { Socket::new(ctx.arg::<*const c_void>(0)) }) else {
         return 0;
     };
+    if sock::armed_only() && !socket.is_armed() {
+        return 0;
+    }
     match (old, new) {
         (_, tcp_state::SYN_SENT) => {
             emit::count(counter::SEEN);
@@ -147,22 +150,22 @@ pub(crate) fn is_tracer() -> bool {
 
 #[inline(always)]
 fn ended(ctx: &BtfTracePointContext, socket: Socket, state: i32) {
-    emit_ended(socket, state as u32);
+    emit_ended(socket, state as u32, 0, counter::LOST_ENDED);
     debug!(ctx, "socket {} ended in state {}", socket.cookie(), state);
 }
 
 /// One record with the whole story of a socket in numbers.
 #[inline(always)]
-pub(crate) fn emit_ended(socket: Socket, state: u32) {
+pub(crate) fn emit_ended(socket: Socket, state: u32, flags: u16, lost: u32) {
     let Some(tcp) = socket.tcp() else {
         emit::count(counter::UNREADABLE_SOCKET);
         return;
     };
-    emit::record::<Ended>(counter::LOST_ENDED, counter::UNREADABLE_SOCKET, |record| {
+    emit::record::<Ended>(lost, counter::UNREADABLE_SOCKET, |record| {
         let peer_closed = if socket.peer_closed() { flag::PEER_CLOSED } else { 0 };
         // SAFETY: the record was just reserved for us; every field is written.
         unsafe {
-            (*record).header = emit::header(kind::ENDED, peer_closed, socket.cookie());
+            (*record).header = emit::header(kind::ENDED, flags | peer_closed, socket.cookie());
             (*record).cgroup = socket.cgroup();
             (*record).bytes_sent = tcp.bytes_sent();
             (*record).bytes_acked = tcp.bytes_acked();

@@ -32,7 +32,7 @@ pub(super) fn finding(
         client: case.client.clone(),
         victim,
         server: case.server.clone(),
-        client_hello: client_hello(case.hello),
+        client_hello: case.hello.map(|sent| client_hello(sent.hello)),
         listener: ListenerSeen {
             behaviour: Some(case.behaviour),
             protocol: guessed.or(learned),
@@ -74,7 +74,7 @@ pub(super) fn connection(
         role: flow.role,
         client,
         server,
-        opened: (!flow.began_before).then_some(flow.opened),
+        opened: flow.saw_beginning().then_some(flow.opened),
         connect_ns,
         client_hello: flow.client_hello().map(client_hello),
         client_protocol: flow.client_class.and_then(answer::client_protocol),
@@ -85,6 +85,7 @@ pub(super) fn connection(
         },
         outcome,
         began_before: flow.began_before,
+        suspicion: None,
         incomplete,
     }
 }

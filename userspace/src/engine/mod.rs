@@ -3,21 +3,26 @@
 
 mod describe;
 mod incident;
+mod suspects;
 
 use crate::{
     attempt::Joins,
-    engine::incident::{ClientKey, Incidents, Success},
+    engine::{
+        incident::{ClientKey, Incidents, Success},
+        suspects::Suspects,
+    },
     event::{
-        Event,
+        Capture, Event,
         loss::{Counters, Loss},
         socket::{Ended, Established, FirstBytes, Opened, Owner, Reset, SocketId},
         time::Time,
     },
     flow::{Flow, answer, end, hello::Reading, table::FlowTable},
-    identity::Identity,
+    identity::{Identity, proxy},
     listener::{Destination, Exchange, Listeners},
-    update::{Behaviour, Outcome, Party, Role, Summary, Update},
-    verdict::{self, Acceptor, Case},
+    suspicion::{self, Suspect},
+    update::{Behaviour, Connection, Outcome, Party, Role, Summary, Suspicion, Update},
+    verdict::{self, Acceptor, Case, SentHello},
 };
 
 /// Bounds, and what is wanted.
@@ -31,11 +36,19 @@ pub struct Settings {
     pub max_findings: usize,
     /// Whether healthy connections are wanted too.
     pub connections: bool,
+    /// Whether somebody takes the suspects, and arms for them.
+    pub suspects: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { max_flows: 262_144, max_destinations: 65_536, max_findings: 4096, connections: false }
+        Self {
+            max_flows: 262_144,
+            max_destinations: 65_536,
+            max_findings: 4096,
+            connections: false,
+            suspects: false,
+        }
     }
 }
 
@@ -48,6 +61,9 @@ pub struct Engine {
     listeners: Listeners,
     identity: Identity,
     incidents: Incidents,
+    capture: Capture,
+    resets_and_told: Suspects,
+    suspects: Vec<Suspect>,
     counted: Counters,
     now: Time,
     reported: u64,
@@ -65,6 +81,9 @@ impl Engine {
             listeners: Listeners::new(settings.max_destinations),
             identity: Identity::default(),
             incidents: Incidents::new(settings.max_findings),
+            capture: Capture::default(),
+            resets_and_told: Suspects::default(),
+            suspects: Vec::new(),
             counted: Counters::default(),
             now: Time::default(),
             reported: 0,
@@ -77,7 +96,8 @@ impl Engine {
     pub fn apply(&mut self, event: &Event, updates: &mut Vec<Update>) {
         self.now = self.now.max(event.time());
         match event {
-            Event::Began(_) | Event::Tick(_) => {}
+            Event::Began(began) => self.capture = began.capture,
+            Event::Tick(_) => {}
             Event::Opened(opened) => self.opened(opened),
             Event::Established(established) => self.established(established),
             Event::Accepted(opened) => self.accepted(opened),
@@ -105,7 +125,15 @@ impl Engine {
         self.incidents.finish(self.now, updates);
     }
 
+    /// The suspects since the last call; none unless they are wanted.
+    pub fn take_suspects(&mut self) -> Vec<Suspect> {
+        std::mem::take(&mut self.suspects)
+    }
+
     /// The accounting so far.
+    ///
+    /// Where only ends are followed, ends are what is counted: a flow that is open is not counted yet, and what is lost of
+    /// beginnings is detail.
     pub fn summary(&self) -> Summary {
         let mut lost = self.counted.lost.clone();
         for (loss, count) in
@@ -115,12 +143,16 @@ impl Engine {
                 lost.push((loss, count));
             }
         }
+        let is_adaptive = self.capture == Capture::Adaptive;
+        if is_adaptive {
+            lost = with_details_together(lost);
+        }
         Summary {
             time: self.now,
             seen: self.counted.seen,
             reported: self.reported,
             own: self.counted.own,
-            open: self.flows.len() as u64,
+            open: if is_adaptive { 0 } else { self.flows.len() as u64 },
             began_before: self.began_before,
             findings: self.incidents.said(),
             resolved: self.incidents.resolved(),
@@ -173,8 +205,11 @@ impl Engine {
     }
 
     fn reset(&mut self, reset: &Reset) {
-        if let Some(flow) = reset.socket.and_then(|socket| self.flows.get_mut(socket)) {
+        let Some(socket) = reset.socket else { return };
+        if let Some(flow) = self.flows.get_mut(socket) {
             flow.reset.get_or_insert((reset.direction, reset.reason));
+        } else if self.capture == Capture::Adaptive {
+            self.resets_and_told.reset(socket, reset);
         }
     }
 
@@ -216,12 +251,8 @@ impl Engine {
     }
 
     fn ended(&mut self, ended: &Ended, updates: &mut Vec<Update>) {
-        let losses = self.losses();
-        let known = self.flows.remove(ended.socket);
-        let mut flow = known.unwrap_or_else(|| Flow::older(ended, losses));
-        if flow.local.port() == 0 {
-            flow.local = ended.local;
-        }
+        let flow = self.flow_of(ended);
+        let ended = &end::completed(&flow, ended);
         if flow.began_before {
             self.began_before += 1;
         } else {
@@ -230,47 +261,99 @@ impl Engine {
         self.incomplete_hellos += u64::from(flow.hello.is_partial());
         let outcome = end::outcome(&flow, ended);
         let behaviour = if flow.began_before { None } else { end::behaviour(&flow, ended, &outcome) };
-        let is_incomplete = losses > flow.losses_at_opening;
-        if let Some(behaviour) = behaviour {
-            let attempt =
-                Attempt { flow: &flow, behaviour, outcome: &outcome, time: ended.time, is_incomplete };
-            self.judge(&attempt, updates);
-        }
-        if self.settings.connections {
+        let is_incomplete = self.losses() > flow.losses_at_opening;
+        let attempt = Attempt { flow: &flow, behaviour, outcome: &outcome, time: ended.time, is_incomplete };
+        let had_finding = self.judge(&attempt, updates);
+        let suspicion = self.suspicion(&attempt, had_finding);
+        if self.settings.connections || (suspicion.is_some() && !had_finding) {
             let (client, server) = self.parties(&flow);
             let connection =
                 describe::connection(&flow, client, server, behaviour, outcome, ended.time, is_incomplete);
-            updates.push(Update::Connection(Box::new(connection)));
+            updates.push(Update::Connection(Box::new(Connection { suspicion, ..connection })));
         }
         self.joins.remove(&flow);
     }
 
-    /// Judges an attempt from its client's end; from the accepting end only if that is all this node sees.
-    fn judge(&mut self, attempt: &Attempt<'_>, updates: &mut Vec<Update>) {
-        let Attempt { flow, behaviour, outcome, time, is_incomplete } = *attempt;
-        let Some(hello) = flow.client_hello().filter(|_| !flow.is_told_by_client() && !flow.is_intercepted())
-        else {
-            return;
+    /// The flow that ends; made from its end when its beginning was not followed.
+    fn flow_of(&mut self, ended: &Ended) -> Flow {
+        let losses = self.losses();
+        let mut flow = match self.flows.remove(ended.socket) {
+            Some(flow) => flow,
+            None if self.capture == Capture::Adaptive => {
+                Flow::told_by_end(ended, self.resets_and_told.reset_of(ended).as_ref(), losses)
+            }
+            None => Flow::older(ended, losses),
         };
-        let Some(mesh) = &hello.mesh else { return };
+        if flow.local.port() == 0 {
+            flow.local = ended.local;
+        }
+        flow
+    }
+
+    /// Why an end that was told by the sentinel alone is suspect, once in a while; and whoever arms learns of all suspects.
+    fn suspicion(&mut self, attempt: &Attempt<'_>, had_finding: bool) -> Option<Suspicion> {
+        let Attempt { flow, behaviour, outcome, time, .. } = *attempt;
+        if self.capture != Capture::Adaptive {
+            return None;
+        }
+        let suspicion = if flow.is_end_only {
+            let is_proxy = proxy::is_proxy(&flow.owner) || self.identity.is_of_proxy(flow.owner.cgroup);
+            suspicion::of(&suspicion::End { role: flow.role, is_proxy, outcome, behaviour })?
+        } else if had_finding {
+            // Watched already: only what failed with a mesh hello is a reason to go on.
+            self.suspect(flow, time, true);
+            return None;
+        } else {
+            return None;
+        };
+        self.suspect(flow, time, false);
+        let is_news = self.resets_and_told.is_news(flow.owner.netns, flow.server(), suspicion, time);
+        is_news.then_some(suspicion)
+    }
+
+    fn suspect(&mut self, flow: &Flow, time: Time, had_hello: bool) {
+        if self.settings.suspects {
+            self.suspects.push(Suspect { time, cgroup: flow.owner.cgroup, had_hello });
+        }
+    }
+
+    /// Judges an attempt from its client's end; from the accepting end only if that is all this node sees. Whether there
+    /// was a finding.
+    fn judge(&mut self, attempt: &Attempt<'_>, updates: &mut Vec<Update>) -> bool {
+        let Attempt { flow, behaviour, outcome, time, is_incomplete } = *attempt;
+        let Some(behaviour) = behaviour else { return false };
+        if flow.is_told_by_client() || flow.is_intercepted() {
+            return false;
+        }
+        let sent =
+            flow.client_hello().and_then(|hello| Some(SentHello { hello, mesh: hello.mesh.as_ref()? }));
+        if sent.is_none() && !self.may_be_hello(flow) {
+            return false;
+        }
         let (client, server) = self.parties(flow);
         let case = Case {
             time,
             client: &client,
             server: &server,
-            hello,
-            mesh,
+            hello: sent,
             answer: flow.answer.as_ref(),
             behaviour,
             outcome: Some(outcome),
             acceptor: acceptor(flow),
             knowledge: self.listeners.knowledge_of(destination(flow)),
         };
-        let Some(judgement) = verdict::judge(&case) else { return };
+        let Some(judgement) = verdict::judge(&case) else { return false };
         let victim = self.joins.leg_of(flow.socket).map(|leg| describe::victim(leg, &self.identity));
         let finding = describe::finding(&case, judgement, victim, is_incomplete);
         let owner = (flow.role == Role::Connector).then_some(&flow.owner);
         self.incidents.failed(ClientKey::of(&client, owner), owner, finding, updates);
+        true
+    }
+
+    /// A proxy's connect of which only the end was followed: what it sent was not looked at.
+    fn may_be_hello(&self, flow: &Flow) -> bool {
+        let is_proxy = proxy::is_proxy(&flow.owner) || self.identity.is_of_proxy(flow.owner.cgroup);
+        flow.is_end_only && flow.role == Role::Connector && is_proxy
     }
 
     /// The connecting and the listener's end, with all that is known of both.
@@ -288,11 +371,22 @@ impl Engine {
 #[derive(Clone, Copy)]
 struct Attempt<'a> {
     flow: &'a Flow,
-    behaviour: Behaviour,
+    behaviour: Option<Behaviour>,
     outcome: &'a Outcome,
     time: Time,
     /// Something was lost while it lasted.
     is_incomplete: bool,
+}
+
+/// Losses of a source that follows ends: what is lost of beginnings is detail, because every end is told all the same.
+fn with_details_together(lost: Vec<(Loss, u64)>) -> Vec<(Loss, u64)> {
+    let is_detail = |loss: &Loss| loss.is_of_flow() && *loss != Loss::Destroyed;
+    let (details, mut others): (Vec<_>, Vec<_>) = lost.into_iter().partition(|(loss, _)| is_detail(loss));
+    let count: u64 = details.iter().map(|(_, count)| count).sum();
+    if count > 0 {
+        others.push((Loss::Detail, count));
+    }
+    others
 }
 
 fn peer(flow: &Flow) -> crate::flow::Peer {

@@ -53,18 +53,22 @@ losses! {
     UnreadableSocket = "unreadable_socket",
     /// Kernel: connects that failed at once.
     ConnectFailed = "lost_connect_failed",
+    /// Kernel: ends that the sentinel saw.
+    Destroyed = "lost_destroyed",
     /// User space: records of an unknown kind or a wrong size.
     UndecodableRecord = "undecodable_record",
     /// User space: flows dropped from a full table.
     EvictedFlow = "evicted_flow",
     /// User space: hellos of which a part is missing.
     IncompleteHello = "incomplete_hello",
+    /// Details of connections that are told by their ends all the same (`--capture adaptive`).
+    Detail = "lost_detail",
 }
 
 impl Loss {
     /// The loss is of a connection end as a whole, which then is in no other number of the accounting.
     pub fn is_of_flow(self) -> bool {
-        matches!(self, Self::Opened | Self::Accepted | Self::EvictedFlow)
+        matches!(self, Self::Opened | Self::Accepted | Self::EvictedFlow | Self::Destroyed)
     }
 }
 

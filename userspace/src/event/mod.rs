@@ -77,6 +77,20 @@ pub struct Began {
     pub time: Time,
     /// Name of the node, as `uname -n` tells.
     pub node: Box<str>,
+    /// How much is followed.
+    #[serde(default)]
+    pub capture: Capture,
+}
+
+/// How much of connections is followed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Capture {
+    /// Only ends, but where something is suspect: what is counted as seen are ends.
+    Adaptive,
+    /// Every connection from its connect on: what is counted as seen are beginnings.
+    #[default]
+    Always,
 }
 
 /// A control group was seen for the first time.

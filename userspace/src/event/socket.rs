@@ -212,6 +212,9 @@ pub struct Reset {
     pub remote: SocketAddr,
     /// The kernel's reason (`enum sk_rst_reason`, include/net/rstreason.h), where it gives one.
     pub reason: Option<u32>,
+    /// It answered a connect.
+    #[serde(default)]
+    pub connecting: bool,
 }
 
 /// State of a socket before its end (`include/net/tcp_states.h`).
@@ -269,6 +272,9 @@ pub struct Ended {
     pub last_sent: Option<Time>,
     /// Smoothed round trip time in microseconds; 0 when not measured.
     pub srtt_us: u32,
+    /// Whether a listener made the socket; told by the sentinel only, which sees no beginnings.
+    #[serde(default)]
+    pub accepted: Option<bool>,
 }
 
 /// A socket that listens or listened.

@@ -24,6 +24,24 @@ pub mod errno {
     pub const HOST_UNREACHABLE: u32 = 113;
 }
 
+/// What the sentinel cannot read at the end of a socket, as far as the rest tells it: whether the connect was answered,
+/// and the error that the process has taken from the socket.
+pub fn completed(flow: &Flow, ended: &Ended) -> Ended {
+    let mut ended = ended.clone();
+    if ended.accepted.is_none() {
+        return ended;
+    }
+    // An answered connect has at least its SYN acknowledged.
+    let was_connecting = ended.accepted == Some(false) && ended.bytes_acked == 0 && ended.bytes_received == 0;
+    if was_connecting {
+        ended.state = State::SynSent;
+    }
+    if ended.error == 0 && flow.reset.is_some_and(|(direction, _)| direction == Direction::Received) {
+        ended.error = if was_connecting { errno::REFUSED } else { errno::RESET };
+    }
+    ended
+}
+
 /// The outcome of a flow, told by its end.
 pub fn outcome(flow: &Flow, ended: &Ended) -> Outcome {
     let (by_own, how) = own_view(ended);
@@ -77,7 +95,8 @@ fn own_view(ended: &Ended) -> (OwnView, EndedHow) {
         }
         State::SynSent if ended.error == 0 => (OwnView::This, EndedHow::GivenUp),
         State::Established | State::Unknown if was_reset => (OwnView::Other, EndedHow::Reset),
-        State::Unknown if ended.peer_closed => (OwnView::Other, EndedHow::Fin),
+        // Both did in the end; who was first is not told.
+        State::Unknown if ended.peer_closed => (OwnView::Both, EndedHow::Fin),
         State::Established if ended.error == 0 => (OwnView::This, EndedHow::Reset),
         State::SynSent | State::Established => (OwnView::Network, EndedHow::Error),
         State::CloseWait | State::LastAck => (OwnView::Other, EndedHow::Fin),

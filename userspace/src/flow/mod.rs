@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 
 use crate::{
     event::{
-        socket::{Class, Direction, Ended, FirstBytes, HelloSegment, Opened, Owner, SocketId},
+        socket::{Class, Direction, Ended, FirstBytes, HelloSegment, Opened, Owner, Reset, SocketId},
         time::Time,
     },
     flow::{
@@ -47,6 +47,8 @@ pub struct Flow {
     pub reset: Option<(Direction, Option<u32>)>,
     /// It is older than the tracer (or its opening was lost): its beginning was not seen.
     pub began_before: bool,
+    /// Only its end was followed, because nothing was suspect.
+    pub is_end_only: bool,
     /// Losses so far when it was opened; more at its end means that something of it may be missing.
     pub losses_at_opening: u64,
     /// The accepting end that belongs to this connecting end, or the other way round.
@@ -78,6 +80,7 @@ impl Flow {
             answer: None,
             reset: None,
             began_before: false,
+            is_end_only: false,
             losses_at_opening: losses,
             peer: None,
         }
@@ -89,6 +92,29 @@ impl Flow {
         let Ended { time, socket, local, remote, .. } = *ended;
         let opened = Opened { time, socket, local, remote, owner };
         Self { began_before: true, ..Self::begin(Role::Unknown, &opened, losses) }
+    }
+
+    /// A connection end of which the sentinel told the end, and nothing before it.
+    pub fn told_by_end(ended: &Ended, reset: Option<&Reset>, losses: u64) -> Self {
+        let role = match ended.accepted {
+            Some(true) => Role::Acceptor,
+            Some(false) => Role::Connector,
+            None => Role::Unknown,
+        };
+        let mut flow = Self { role, began_before: false, is_end_only: true, ..Self::older(ended, losses) };
+        if let Some(reset) = reset {
+            flow.reset = Some((reset.direction, reset.reason));
+            // The kernel has taken the peer's address from a connect that was refused.
+            if flow.remote.port() == 0 {
+                (flow.local, flow.remote) = (reset.local, reset.remote);
+            }
+        }
+        flow
+    }
+
+    /// Its beginning was followed.
+    pub fn saw_beginning(&self) -> bool {
+        !self.began_before && !self.is_end_only
     }
 
     /// The listener's address: what was connected to.

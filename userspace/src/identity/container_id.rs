@@ -16,6 +16,19 @@ pub fn container_id(cgroup_path: &str) -> Option<&str> {
     in_pod.or_else(|| cgroup_path.split('/').find_map(id_in))
 }
 
+/// The path of the control group that holds all containers of a pod, given that of one of them; any other path is itself.
+pub fn pod_group(cgroup_path: &str) -> &str {
+    let mut end = 0;
+    for component in cgroup_path.split('/') {
+        end += component.len();
+        if uid_in(component).is_some() {
+            return &cgroup_path[..end];
+        }
+        end += 1;
+    }
+    cgroup_path
+}
+
 /// The uid of the pod in the path of a control group, as `metadata.uid` has it.
 ///
 /// For a static pod it is the kubelet's own uid, which the API's copy of that pod does not have.

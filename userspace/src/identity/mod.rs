@@ -128,6 +128,12 @@ impl Identity {
         self.cgroups.get(&cgroup)?.container.clone()
     }
 
+    /// The control group is that of a mesh proxy's container.
+    pub fn is_of_proxy(&self, cgroup: u64) -> bool {
+        let container = self.cgroups.get(&cgroup).and_then(|member| member.container.as_deref());
+        container.is_some_and(proxy::is_container)
+    }
+
     /// Whose a control group with this path is.
     fn member(&self, path: &str) -> Member {
         const SHORT_ID: usize = 12;

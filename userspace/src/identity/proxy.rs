@@ -16,7 +16,12 @@ const ISTIO_USER: u32 = 1337;
 
 /// The pod has a mesh proxy among its containers, native sidecars included.
 pub fn has_proxy(pod: &Pod) -> bool {
-    pod.containers.iter().any(|container| CONTAINERS.contains(&&*container.name))
+    pod.containers.iter().any(|container| is_container(&container.name))
+}
+
+/// The container with this name is a mesh proxy.
+pub fn is_container(name: &str) -> bool {
+    CONTAINERS.contains(&name)
 }
 
 /// The socket is one of a mesh proxy.

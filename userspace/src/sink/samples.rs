@@ -49,7 +49,7 @@ pub(crate) fn server() -> Party {
     }
 }
 
-fn hello() -> Hello {
+pub(super) fn hello() -> Hello {
     Hello {
         sni: Some("outbound_.6379_._.redis.default.svc.cluster.local".into()),
         alpn: vec!["istio-peer-exchange".into(), "istio".into()],
@@ -99,7 +99,7 @@ pub(crate) fn finding() -> Finding {
             port: 45940,
         }),
         server: server(),
-        client_hello: hello(),
+        client_hello: Some(hello()),
         listener: silent(),
         outcome: Some(given_up()),
         evidence: vec![
@@ -122,14 +122,14 @@ pub(crate) fn bare_finding() -> Finding {
         client: Party::at(address("[fd00::25]:50714")),
         victim: None,
         server: Party::at(address("[fd00::24]:6379")),
-        client_hello: Hello {
+        client_hello: Some(Hello {
             sni: None,
             alpn: vec![],
             mesh: None,
             versions: vec![],
             groups: vec![],
             ..hello()
-        },
+        }),
         listener: ListenerSeen {
             behaviour: Some(Behaviour::Plaintext),
             protocol: Some(Protocol::Redis),
@@ -170,6 +170,7 @@ pub(crate) fn connection() -> Connection {
         listener: silent(),
         outcome: given_up(),
         began_before: false,
+        suspicion: None,
         incomplete: false,
     }
 }

@@ -84,6 +84,11 @@ impl CgroupNames {
     }
 }
 
+/// The ids of a control group and of all below it.
+pub(super) fn ids_below(directory: &Path) -> Vec<u64> {
+    walk(directory).into_iter().map(|(id, _)| id).collect()
+}
+
 /// Every control group below the mount, itself included. One that vanishes meanwhile is left out.
 fn walk(mount: &Path) -> Vec<(u64, Box<str>)> {
     let mut found = Vec::new();

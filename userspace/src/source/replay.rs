@@ -142,12 +142,12 @@ impl<R: Read> Replay<R> {
 mod tests {
     use super::{Broken, Reason, Replay};
     use crate::{
-        event::{Began, Event, time::Time},
+        event::{Began, Capture, Event, time::Time},
         recording::{self, HEADER_BYTES, PREFIX_BYTES},
     };
 
     fn events() -> Vec<Event> {
-        let began = Event::Began(Began { time: Time(5), node: "node".into() });
+        let began = Event::Began(Began { time: Time(5), node: "node".into(), capture: Capture::Always });
         vec![began, Event::Tick(Time(6)), Event::Tick(Time(7))]
     }
 
@@ -230,7 +230,7 @@ mod tests {
             (b"MTLSNO", "ends within its first 10 bytes"),
             (b"{\"kind\":\"List\"}", "no recording"),
             (b"\x0a\x0d\x0d\x0a\x1c\x00\x00\x00", "packet captures are not supported yet"),
-            (b"MTLSNOOP\x02\x00", "format version 2, and this mtlsnoop reads version 1"),
+            (b"MTLSNOOP\x01\x00", "format version 1, and this mtlsnoop reads version 2"),
             (b"MTLSNOOP\x00\x00", "format version 0"),
         ] {
             let reason: Reason = Replay::new(bytes).unwrap_err();

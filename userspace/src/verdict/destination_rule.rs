@@ -28,7 +28,7 @@ pub(super) fn fix(case: &Case<'_>) -> Fix {
 
 /// The host in the hello, else the name of the Service. Only what can be a host name: it goes into a manifest.
 fn host(case: &Case<'_>) -> Option<String> {
-    let named = case.mesh.host.as_deref().map(str::to_owned);
+    let named = case.hello.and_then(|sent| sent.mesh.host.as_deref()).map(str::to_owned);
     let of_service = || {
         let (service, namespace) = (case.server.service.as_deref()?, case.server.namespace.as_deref()?);
         Some(format!("{service}.{namespace}.svc.cluster.local"))

@@ -4,7 +4,7 @@ use crate::{
     event::time::{MILLISECOND_NS, SECOND_NS},
     flow::answer::Answer,
     update::{Behaviour, EndedBy, Outcome, Party},
-    verdict::{Acceptor, Case},
+    verdict::{Acceptor, Case, SentHello},
 };
 
 /// The sentences of a case, the decisive ones first.
@@ -24,18 +24,20 @@ pub fn of(case: &Case<'_>) -> Vec<Box<str>> {
 
 fn of_hello(case: &Case<'_>) -> String {
     let who = case.client.process.as_deref().unwrap_or("the client");
-    let sni =
-        case.hello.content.sni.as_deref().map_or_else(|| "no SNI".to_owned(), |sni| format!("SNI {sni}"));
-    let alpn = if case.hello.content.alpn.is_empty() {
-        "none".to_owned()
-    } else {
-        case.hello.content.alpn.join(", ")
+    let server = case.server.address;
+    let Some(SentHello { hello, mesh }) = case.hello else {
+        let bytes = case.outcome.map_or(0, |outcome| outcome.bytes_sent);
+        return format!(
+            "{who}, a mesh proxy, sent {bytes} bytes to {server}, as many as a ClientHello has; they were not looked at, \
+             because nothing was suspect before"
+        );
     };
+    let sni = hello.content.sni.as_deref().map_or_else(|| "no SNI".to_owned(), |sni| format!("SNI {sni}"));
+    let alpn = if hello.content.alpn.is_empty() { "none".to_owned() } else { hello.content.alpn.join(", ") };
     format!(
-        "{who} sent a ClientHello of {} bytes to {}: {sni}, ALPN {alpn}; that is {} mesh mTLS",
-        case.hello.wire_bytes,
-        case.server.address,
-        case.mesh.mesh.name()
+        "{who} sent a ClientHello of {} bytes to {server}: {sni}, ALPN {alpn}; that is {} mesh mTLS",
+        hello.wire_bytes,
+        mesh.mesh.name()
     )
 }
 

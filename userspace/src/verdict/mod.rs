@@ -23,10 +23,8 @@ pub struct Case<'a> {
     pub client: &'a Party,
     /// What is connected to.
     pub server: &'a Party,
-    /// What the client sent.
-    pub hello: &'a Hello,
-    /// The mesh that wrote it.
-    pub mesh: &'a MeshHello,
+    /// What the client sent; none when only the end of the attempt was followed.
+    pub hello: Option<SentHello<'a>>,
     /// What the listener said, if anything.
     pub answer: Option<&'a Answer>,
     /// What the listener did.
@@ -37,6 +35,15 @@ pub struct Case<'a> {
     pub acceptor: Option<Acceptor<'a>>,
     /// What the same address and port answered to others.
     pub knowledge: Knowledge,
+}
+
+/// A hello that a mesh wrote.
+#[derive(Clone, Copy, Debug)]
+pub struct SentHello<'a> {
+    /// The hello.
+    pub hello: &'a Hello,
+    /// The mesh that wrote it.
+    pub mesh: &'a MeshHello,
 }
 
 /// Who accepted a connection, seen on this node.

@@ -39,7 +39,7 @@ const EDGES: &[&str] = &["crate::source", "crate::sink", "crate::cli"];
 
 const RULES: [Rule; 6] = [
     Rule {
-        scope: Scope::Only(&["flow", "attempt", "listener", "identity", "verdict", "engine"]),
+        scope: Scope::Only(&["flow", "attempt", "listener", "identity", "suspicion", "verdict", "engine"]),
         never: &[RUNTIME, FORMATS, CLOCKS, OUTSIDE, LOGGING, EDGES],
         because: "the core is pure: no I/O, no clock, no formats; time comes inside events",
     },

@@ -10,7 +10,7 @@ use crate::{
     sink::{
         Accounting,
         json::{
-            name::{Confidence, Role},
+            name::{Confidence, Role, Suspicion},
             party::{Cause, Client, Fix, Hello, Listener, Outcome, Party},
             value::{Milliseconds, Moment, SchemaVersion},
         },
@@ -61,7 +61,7 @@ pub(super) struct Connection<'a> {
     client: Party<'a>,
     /// The listener's end.
     server: Party<'a>,
-    /// When it was opened; absent when it is older than the tracer.
+    /// When it was opened; absent when that was not followed.
     #[serde(skip_serializing_if = "Option::is_none")]
     opened: Option<Moment>,
     /// From the connect to its answer, in milliseconds.
@@ -79,6 +79,9 @@ pub(super) struct Connection<'a> {
     outcome: Outcome,
     /// It is older than the tracer, so that its beginning was not seen.
     began_before: bool,
+    /// Why it is suspect, when only its end was followed (`--capture adaptive`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    suspicion: Option<Suspicion>,
     /// Something of it was lost.
     incomplete: bool,
 }
@@ -98,6 +101,7 @@ impl<'a> From<&'a update::Connection> for Connection<'a> {
             listener: (&connection.listener).into(),
             outcome: (&connection.outcome).into(),
             began_before: connection.began_before,
+            suspicion: connection.suspicion.map(Suspicion::from),
             incomplete: connection.incomplete,
         }
     }
@@ -120,8 +124,9 @@ pub(super) struct Finding<'a> {
     client: Client<'a>,
     /// What is connected to.
     server: Party<'a>,
-    /// What the client sent first.
-    client_hello: Hello<'a>,
+    /// What the client sent first; absent when only the end of the attempt was followed (`--capture adaptive`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_hello: Option<Hello<'a>>,
     /// What the listener did.
     listener: Listener<'a>,
     /// How the last attempt ended; absent while it lasts.
@@ -149,7 +154,7 @@ impl<'a> From<&'a update::Finding> for Finding<'a> {
             cause: (&finding.cause).into(),
             client: Client::new(&finding.client, finding.victim.as_ref()),
             server: (&finding.server).into(),
-            client_hello: (&finding.client_hello).into(),
+            client_hello: finding.client_hello.as_ref().map(Hello::from),
             listener: (&finding.listener).into(),
             outcome: finding.outcome.as_ref().map(Outcome::from),
             evidence: &finding.evidence,

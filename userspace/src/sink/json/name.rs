@@ -75,7 +75,7 @@ names! {
         Client,
         /// The listener's end.
         Server,
-        /// Both at the same time.
+        /// Both: at the same time, or who was first is not known.
         Both,
         /// The network: a timeout or an unreachable host.
         Network,
@@ -94,6 +94,18 @@ names! {
         GivenUp,
     }
 
+    /// Why the end of a connection is suspect.
+    Suspicion {
+        /// The client sent a little, and got nothing before it was over.
+        Unanswered,
+        /// The listener closed or reset it after a few bytes.
+        CutShort,
+        /// Nobody listened.
+        Refused,
+        /// The socket had another error.
+        Failed,
+    }
+
     /// How sure a finding is.
     Confidence {
         /// It looks like it; nothing is known of the destination.
@@ -107,7 +119,7 @@ names! {
 
 #[cfg(test)]
 mod tests {
-    use super::{Behaviour, Confidence, EndedBy, EndedHow, Role};
+    use super::{Behaviour, Confidence, EndedBy, EndedHow, Role, Suspicion};
 
     #[test]
     fn the_contract_has_the_names_of_the_core() {
@@ -116,6 +128,7 @@ mod tests {
             Behaviour::both_names(),
             EndedBy::both_names(),
             EndedHow::both_names(),
+            Suspicion::both_names(),
             Confidence::both_names(),
         ];
         for (core, contract) in names.into_iter().flatten() {

@@ -43,7 +43,10 @@ pub(super) fn finding(out: &mut dyn Write, finding: &Finding, palette: Palette) 
     }
     field("server", &Who(&finding.server))?;
     field("", &Place(&finding.server))?;
-    field("sent", &HelloWords(&finding.client_hello))?;
+    match &finding.client_hello {
+        Some(hello) => field("sent", &HelloWords(hello))?,
+        None => field("sent", &"not looked at: nothing was suspect before")?,
+    }
     field("answer", &ListenerWords(&finding.listener))?;
     match &finding.outcome {
         Some(outcome) => field("outcome", &OutcomeWords(outcome))?,
@@ -116,7 +119,7 @@ pub(super) fn resolved(out: &mut dyn Write, resolved: &Resolved, palette: Palett
 /// What happened, in one sentence.
 fn sentence(finding: &Finding) -> String {
     let client = name(&finding.client);
-    let who = match (finding.client_hello.mesh, finding.client.sidecar) {
+    let who = match (finding.client_hello.as_ref().and_then(|hello| hello.mesh), finding.client.sidecar) {
         (Some(mesh), _) => format!("The {mesh} sidecar of {client}"),
         (None, Some(true)) => format!("The sidecar of {client}"),
         (None, _) => client,
@@ -129,7 +132,8 @@ fn sentence(finding: &Finding) -> String {
                 Confidence::Likely => "most likely speaks plaintext",
                 Confidence::Possible => "possibly speaks plaintext",
             };
-            format!("{who} sends mesh mTLS to {server} port {port}, and what listens there {how_sure}.")
+            let sends = if finding.client_hello.is_some() { "sends" } else { "probably sends" };
+            format!("{who} {sends} mesh mTLS to {server} port {port}, and what listens there {how_sure}.")
         }
     }
 }

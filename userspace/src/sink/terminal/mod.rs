@@ -92,7 +92,8 @@ mod tests {
     use crate::{
         sink::{Sink as _, samples},
         update::{
-            Confidence, Connection, EndedBy, EndedHow, Finding, ListenerSeen, Outcome, Party, Role, Update,
+            Confidence, Connection, EndedBy, EndedHow, Finding, Hello, ListenerSeen, Outcome, Party, Role,
+            Update,
         },
     };
 
@@ -236,8 +237,8 @@ mod tests {
         };
         let mut hostile = samples::finding();
         (hostile.client, hostile.server) = (party(), party());
-        hostile.client_hello.sni = Some(evil());
-        hostile.client_hello.alpn = vec![evil(), evil()];
+        let hello = Hello { sni: Some(evil()), alpn: vec![evil(), evil()], ..samples::hello() };
+        hostile.client_hello = Some(hello);
         hostile.listener.first_bytes = Box::from(*b"\x1b[2J\r\n");
         hostile.evidence = vec![evil()];
         hostile.cause.text = evil();

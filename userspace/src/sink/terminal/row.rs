@@ -71,6 +71,9 @@ pub(super) fn connection(out: &mut dyn Write, connection: &Connection) -> fmt::R
         ],
     )?;
     out.write_str(if connection.began_before { "  began before tracing" } else { "" })?;
+    if let Some(suspicion) = connection.suspicion {
+        write!(out, "  suspect: {}", suspicion.name())?;
+    }
     writeln!(out, "{}", if connection.incomplete { "  incomplete" } else { "" })
 }
 

@@ -187,6 +187,19 @@ impl Attacher<'_> {
 }
 
 impl Choice {
+    /// The kernel took a variant.
+    pub(super) fn is_taken(&self) -> bool {
+        self.taken.is_some()
+    }
+
+    /// It is attached later, where it is needed.
+    pub(super) fn waiting(self) -> Hook {
+        let variant = self.taken.map(|index| &self.plan.variants[index]);
+        let Plan { name, lost_without, .. } = *self.plan;
+        let (program, lost) = (variant.map(Variant::name), variant.and_then(|variant| variant.lost));
+        Hook { name, program, lost, refused: self.refused, lost_without }
+    }
+
     fn add(&mut self, variant: &Variant, refusal: &Refusal) {
         self.was_denied |= refusal.is_of_permission();
         self.refused.push(format!("{}: {refusal}", variant.name()));

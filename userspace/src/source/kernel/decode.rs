@@ -134,6 +134,8 @@ fn ended(bytes: &[u8], clock: &Clock) -> Result<Ended, Undecodable> {
         peer_closed,
         last_sent: (record.bytes_sent > 0).then(|| last_sent(time, record.last_sent_ago_jiffies, clock)),
         srtt_us: record.srtt_us,
+        accepted: (record.header.flags & flag::SENTINEL != 0)
+            .then_some(record.header.flags & flag::ACCEPTED != 0),
     })
 }
 
@@ -142,11 +144,14 @@ fn last_sent(ended: Time, ago_jiffies: u32, clock: &Clock) -> Time {
 }
 
 /// Numbers of `include/net/tcp_states.h`; 0 is what the sentinel gives, which comes too late to know.
+/// A connect that was not answered yet (`include/net/tcp_states.h`).
+const SYN_SENT: u32 = 2;
+
 fn state(number: u32) -> Result<State, Undecodable> {
     Ok(match number {
         0 => State::Unknown,
         1 => State::Established,
-        2 => State::SynSent,
+        SYN_SENT => State::SynSent,
         4 => State::FinWait1,
         5 => State::FinWait2,
         8 => State::CloseWait,
@@ -220,6 +225,7 @@ fn reset(bytes: &[u8], clock: &Clock) -> Result<Reset, Undecodable> {
         local,
         remote,
         reason: (record.header.flags & flag::REASON != 0).then_some(record.reason),
+        connecting: record.state == SYN_SENT,
     })
 }
 

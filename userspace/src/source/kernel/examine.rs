@@ -187,6 +187,7 @@ fn examined(plan: &Plan, mut attempt: impl FnMut(usize) -> Result<(), (String, b
 
 fn mode(capture: Capture, hooks: &[Examined]) -> Mode {
     let is_used = |plan: &Plan| hooks.iter().any(|hook| hook.name == plan.name && hook.used().is_some());
-    let is_possible = capture.plans().iter().all(|plan| !plan.is_required || is_used(plan));
+    let is_possible =
+        capture.plans().iter().chain(capture.armed_plans()).all(|plan| !plan.is_required || is_used(plan));
     Mode { capture, is_possible, needs: capture.needs() }
 }

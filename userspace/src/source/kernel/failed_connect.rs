@@ -115,6 +115,7 @@ fn end_of(opened: &Opened, error: u32) -> Ended {
         peer_closed: false,
         last_sent: None,
         srtt_us: 0,
+        accepted: None,
     }
 }
 

@@ -89,6 +89,8 @@ pub(super) struct Plan {
 pub enum Capture {
     /// One record per socket at its end, and resets; nothing per packet. It tells suspicions, not findings.
     Sentinel,
+    /// The sentinel, and for control groups that are suspect, everything that [`Self::Always`] has.
+    Adaptive,
     /// Every connection from its connect on, with the first payload each way.
     #[default]
     Always,
@@ -96,29 +98,39 @@ pub enum Capture {
 
 impl Capture {
     /// All, the cheapest first.
-    pub const ALL: [Self; 2] = [Self::Sentinel, Self::Always];
+    pub const ALL: [Self; 3] = [Self::Sentinel, Self::Adaptive, Self::Always];
 
     /// Stable name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Sentinel => "sentinel",
+            Self::Adaptive => "adaptive",
             Self::Always => "always",
         }
     }
 
     /// The smallest set of capabilities with which all that it requires can be attached.
     pub fn needs(self) -> Vec<Capability> {
-        let required = self.plans().iter().filter(|plan| plan.is_required);
+        let plans = self.plans().iter().chain(self.armed_plans());
+        let required = plans.filter(|plan| plan.is_required);
         let parts = required.filter_map(|plan| plan.variants.first()).flat_map(|variant| variant.parts);
         let needed: BTreeSet<_> = parts.flat_map(|part| part.place.needs()).copied().collect();
         needed.into_iter().collect()
     }
 
-    /// What it attaches.
+    /// What it attaches at start.
     pub(super) fn plans(self) -> &'static [Plan] {
         match self {
-            Self::Sentinel => &SENTINEL,
+            Self::Sentinel | Self::Adaptive => &SENTINEL,
             Self::Always => &ALWAYS,
+        }
+    }
+
+    /// What it loads at start, to attach it later.
+    pub(super) fn armed_plans(self) -> &'static [Plan] {
+        match self {
+            Self::Adaptive => &MICROSCOPE,
+            Self::Sentinel | Self::Always => &[],
         }
     }
 }
@@ -215,6 +227,9 @@ const fn tracepoint(program: &'static str, name: &'static str) -> Part {
 
 const SENTINEL: [Plan; 3] = [SOCKET_ENDS, RESETS_RECEIVED, RESETS_SENT];
 
+/// The same programs as in [`ALWAYS`].
+const MICROSCOPE: [Plan; 3] = [PAYLOAD_SENT, PAYLOAD_RECEIVED, CONNECTIONS];
+
 /// Connections last: of every connection that is seen to begin, the first payload is seen too.
 const ALWAYS: [Plan; 6] =
     [PAYLOAD_SENT, PAYLOAD_RECEIVED, RESETS_RECEIVED, RESETS_SENT, CONNECTS_FAILED, CONNECTIONS];
@@ -222,7 +237,9 @@ const ALWAYS: [Plan; 6] =
 /// Every hook of every mode, once.
 pub(super) fn all() -> Vec<&'static Plan> {
     let mut plans: Vec<&Plan> = Vec::new();
-    for plan in Capture::ALL.into_iter().flat_map(Capture::plans) {
+    for plan in
+        Capture::ALL.into_iter().flat_map(|capture| capture.plans().iter().chain(capture.armed_plans()))
+    {
         if !plans.iter().any(|known| known.name == plan.name) {
             plans.push(plan);
         }

@@ -4,7 +4,7 @@ use std::{io, os::linux::fs::MetadataExt as _, path::Path};
 
 use aya::{
     Btf, Ebpf, EbpfLoader, VerifierLogLevel,
-    maps::{MapData, MapError, PerCpuArray, RingBuf},
+    maps::{HashMap, MapData, MapError, PerCpuArray, RingBuf},
 };
 use mtlsnoop_ebpf::{
     config::{Offsets, Tracer},
@@ -15,10 +15,11 @@ use crate::source::{
     hierarchy::Root,
     kernel::{
         Options,
-        attach::Attacher,
+        attach::{Attacher, Choice},
         capability::{Capability, Held},
         error::{NotPermitted, StartError, chain, is_of_permission},
-        hooks::Hook,
+        hooks::{Capture, Hook},
+        microscope::Microscope,
         offsets,
     },
 };
@@ -34,6 +35,8 @@ pub(super) struct Loaded {
     pub(super) coverage: Vec<Hook>,
     /// None where the hooks do without.
     pub(super) root: Option<Root>,
+    /// Only where it can be armed.
+    pub(super) microscope: Option<Microscope>,
 }
 
 /// What this machine has for programs, each with the reason when it has not.
@@ -76,6 +79,7 @@ impl Machine {
     /// Makes the maps, and readies the programs for being loaded.
     pub(super) fn object(&self, options: &Options) -> Result<Ebpf, aya::EbpfError> {
         let tracer = tracer().unwrap_or(Tracer::NONE);
+        let armed_only = u32::from(options.capture != Capture::Always);
         let log_level: u8 = if options.kernel_log { u8::MAX } else { 0 };
         let offsets = self.types.as_ref().map_or(Offsets::NONE, |types| types.offsets);
         EbpfLoader::new()
@@ -84,6 +88,7 @@ impl Machine {
             .allow_unsupported_maps()
             .override_global(global::OFFSETS, &offsets, true)
             .override_global(global::TRACER, &tracer, true)
+            .override_global(global::ARMED_ONLY, &armed_only, true)
             .override_global(aya_log::LEVEL, &log_level, false)
             .map_max_entries(map::RECORDS, options.ring_bytes)
             .load(OBJECT)
@@ -113,8 +118,17 @@ pub(super) fn load(options: &Options) -> Result<Loaded, StartError> {
     let mut attacher = machine.attacher(&mut programs, options, &needs);
     // All are loaded before the first is attached: loading takes long enough for a busy node to fill the ring meanwhile.
     let chosen: Vec<_> = options.capture.plans().iter().map(|plan| attacher.choose(plan)).collect();
-    let coverage = chosen.into_iter().map(|choice| attacher.attach(choice)).collect::<Result<_, _>>()?;
-    Ok(Loaded { programs, ring, counters, coverage, root: machine.root.ok() })
+    let armed_later: Vec<_> =
+        options.capture.armed_plans().iter().map(|plan| attacher.choose(plan)).collect();
+    let mut coverage =
+        chosen.into_iter().map(|choice| attacher.attach(choice)).collect::<Result<Vec<_>, _>>()?;
+    let can_arm = !armed_later.is_empty() && armed_later.iter().all(Choice::is_taken);
+    coverage.extend(armed_later.into_iter().map(Choice::waiting));
+    let root = machine.root.ok();
+    let ids = HashMap::try_from(take(&mut programs, map::ARMED)?)?;
+    let mount = root.as_ref().filter(|_| can_arm).map(|root| root.path().to_owned());
+    let microscope = mount.map(|mount| Microscope::new(ids, mount));
+    Ok(Loaded { programs, ring, counters, coverage, root, microscope })
 }
 
 fn take(programs: &mut Ebpf, name: &str) -> Result<aya::maps::Map, MapError> {

@@ -9,13 +9,16 @@ pub mod examine;
 mod failed_connect;
 mod hooks;
 mod load;
+mod microscope;
 mod offsets;
 mod own;
 #[cfg(test)]
 mod readme;
+mod told;
 
 pub use error::{NotPermitted, StartError};
 pub use hooks::{Capture, Hook};
+pub use microscope::ArmError;
 pub use offsets::OffsetError;
 
 use std::path::{Path, PathBuf};
@@ -31,14 +34,18 @@ use rustc_hash::FxHashSet;
 use crate::{
     config::Hooks,
     event::{
-        Began, Cgroup, Event,
+        self, Began, Cgroup, Event,
         loss::{Counters, Loss},
-        time::{MILLISECOND_NS, Time},
+        time::{MILLISECOND_NS, SECOND_NS, Time},
     },
+    identity::container_id,
     source::{
         cgroup::CgroupNames,
         hierarchy::Root,
-        kernel::{clock::Clock, decode::Decoded, failed_connect::FailedConnects, own::OwnSockets},
+        kernel::{
+            clock::Clock, decode::Decoded, failed_connect::FailedConnects, microscope::Microscope,
+            own::OwnSockets, told::Told,
+        },
         listeners,
     },
 };
@@ -51,6 +58,9 @@ const SMALLEST_RECORD_BYTES: u32 = 72 + 8;
 
 /// Most cgroups that are remembered as named; after that all are named again when they are seen.
 const MAX_NAMED: usize = 65_536;
+
+/// Listeners are looked for again at most this often.
+const LISTENERS_PAUSE_NS: u64 = 10 * SECOND_NS;
 
 /// What the live source is asked for.
 #[derive(Clone, Debug)]
@@ -102,6 +112,10 @@ pub struct Kernel {
     named: FxHashSet<u64>,
     failed_connects: FailedConnects,
     own: OwnSockets,
+    /// Only where ends are told by the sentinel.
+    told: Option<Told>,
+    microscope: Option<Microscope>,
+    listeners_at: Time,
     undecodable: u64,
     counted: Counters,
     last_tick: Time,
@@ -109,7 +123,7 @@ pub struct Kernel {
     /// Events that became known before anything was drained.
     waiting: Vec<Event>,
     /// Names of control groups are looked up below it.
-    _root: Option<Root>,
+    root: Option<Root>,
     /// Holds the links; none once detached.
     programs: Option<Ebpf>,
 }
@@ -118,7 +132,7 @@ impl Kernel {
     /// Loads and attaches what this kernel allows.
     pub fn start(options: &Options) -> Result<Self, StartError> {
         let clock = Clock::read().map_err(StartError::Clock)?;
-        let load::Loaded { mut programs, ring, counters, coverage, root } = load::load(options)?;
+        let load::Loaded { mut programs, ring, counters, coverage, root, microscope } = load::load(options)?;
         let logger = options
             .kernel_log
             .then(|| EbpfLogger::init(&mut programs))
@@ -127,7 +141,11 @@ impl Kernel {
         let now = clock.now();
         let node = nix::sys::utsname::uname()
             .map_or_else(|_| String::new(), |name| name.nodename().to_string_lossy().into_owned());
-        let mut waiting = vec![Event::Began(Began { time: now, node: node.into_boxed_str() })];
+        let capture = match options.capture {
+            Capture::Always => event::Capture::Always,
+            Capture::Sentinel | Capture::Adaptive => event::Capture::Adaptive,
+        };
+        let mut waiting = vec![Event::Began(Began { time: now, node: node.into_boxed_str(), capture })];
         let mount = root.as_ref().map(Root::path);
         waiting.extend(listeners::listening(now, mount).into_iter().map(Event::Listening));
         Ok(Self {
@@ -139,13 +157,16 @@ impl Kernel {
             named: FxHashSet::default(),
             failed_connects: FailedConnects::new(coverage.iter().any(Hook::tells_failed_connects)),
             own: OwnSockets::default(),
+            told: (capture == event::Capture::Adaptive).then(Told::default),
+            microscope,
+            listeners_at: now,
             undecodable: 0,
             counted: Counters::default(),
             last_tick: now,
             logger,
             waiting,
             coverage,
-            _root: root,
+            root,
             programs: Some(programs),
         })
     }
@@ -153,6 +174,43 @@ impl Kernel {
     /// What is attached, and what is lost without the rest.
     pub fn coverage(&self) -> &[Hook] {
         &self.coverage
+    }
+
+    /// The control group, by its path, that holds everything of the pod whose socket has this one; none when it is not found.
+    pub fn group_of(&mut self, cgroup: u64) -> Option<Box<str>> {
+        let now = self.clock.now();
+        self.cgroups.path(cgroup, now).map(|path| container_id::pod_group(path).into())
+    }
+
+    /// Watches a control group closely: every connection from its connect on, with the first payload each way.
+    pub fn arm(&mut self, group: &str) -> Result<(), ArmError> {
+        let (Some(microscope), Some(programs)) = (&mut self.microscope, &mut self.programs) else {
+            return Ok(());
+        };
+        microscope.arm(programs, group)?;
+        // The sentinel does not see listeners come; who answers a suspect is asked now.
+        let now = self.clock.now();
+        if now.since_ns(self.listeners_at) >= LISTENERS_PAUSE_NS {
+            self.listeners_at = now;
+            self.waiting.extend(
+                listeners::listening(now, self.root.as_ref().map(Root::path))
+                    .into_iter()
+                    .map(Event::Listening),
+            );
+        }
+        Ok(())
+    }
+
+    /// Watches it no longer.
+    pub fn disarm(&mut self, group: &str) {
+        if let Some(microscope) = &mut self.microscope {
+            microscope.disarm(group);
+        }
+    }
+
+    /// How many control groups are watched closely.
+    pub fn armed(&self) -> usize {
+        self.microscope.as_ref().map_or(0, Microscope::armed)
     }
 
     /// Gives everything that happened since the last call. Losses come first, so that whoever judges what follows
@@ -176,9 +234,10 @@ impl Kernel {
 
     /// At most a ring's worth: records that keep coming faster than they are taken must not hold back the count.
     fn drain_ring(&mut self, now: Time, sink: &mut dyn FnMut(Event)) {
-        let Self { ring, clock, failed_connects, own, cgroups, named, undecodable, .. } = self;
+        let Self { ring, clock, failed_connects, told, own, cgroups, named, undecodable, .. } = self;
         let mut pass = |decoded: Decoded| {
-            if !own.is_own(&decoded) {
+            let is_news = told.as_mut().is_none_or(|told| told.is_news(&decoded));
+            if !own.is_own(&decoded) && is_news {
                 name_cgroup(cgroups, named, &decoded.event, now, sink);
                 sink(decoded.event);
             }
@@ -196,6 +255,7 @@ impl Kernel {
     /// Detaches, drains what is left and gives the final count.
     pub fn finish(mut self, sink: &mut dyn FnMut(Event)) {
         // First of all: what begins between the last record and the last count would be seen and never reported.
+        self.microscope = None;
         self.programs = None;
         self.drain(sink);
         let now = self.clock.now();
@@ -215,7 +275,10 @@ impl Kernel {
         if self.undecodable > 0 {
             lost.push((Loss::UndecodableRecord, self.undecodable));
         }
-        let seen = total(counter::SEEN) + self.failed_connects.seen();
+        let seen = match &self.told {
+            Some(told) => total(counter::DESTROYED) + told.early(),
+            None => total(counter::SEEN) + self.failed_connects.seen(),
+        };
         let counted = Counters { time: now, seen, own: self.own.ends(), lost };
         let is_news = (counted.seen, counted.own, &counted.lost)
             != (self.counted.seen, self.counted.own, &self.counted.lost);
@@ -237,6 +300,7 @@ fn name_cgroup(
     let id = match event {
         Event::Opened(opened) | Event::Accepted(opened) => opened.owner.cgroup,
         Event::Listening(listener) => listener.owner.cgroup,
+        Event::Ended(ended) if ended.accepted.is_some() => ended.cgroup,
         _ => return,
     };
     if id == 0 || named.contains(&id) {

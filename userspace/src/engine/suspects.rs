@@ -1,0 +1,100 @@
+//! What the core keeps about ends of which no beginning is followed: resets that came before them, and who was told. Pure, bounded.
+
+use std::net::SocketAddr;
+
+use rustc_hash::FxHashMap;
+
+use crate::{
+    event::{
+        socket::{Ended, Reset, SocketId},
+        time::{SECOND_NS, Time},
+    },
+    update::Suspicion,
+};
+
+/// A suspicion that goes on is told again at most this often.
+const REPEAT_NS: u64 = 10 * SECOND_NS;
+
+/// Most resets that wait for their socket's end, which follows at once; and most suspicions that are remembered as told.
+const LIMIT: usize = 4096;
+
+/// Whom a suspicion was told of: network namespace, destination, and what.
+type Told = (u32, SocketAddr, Suspicion);
+
+/// Ends of which no beginning is followed.
+#[derive(Debug, Default)]
+pub(super) struct Suspects {
+    resets: FxHashMap<SocketId, Reset>,
+    told: FxHashMap<Told, Time>,
+}
+
+impl Suspects {
+    /// A reset of a socket that is not followed.
+    pub(super) fn reset(&mut self, socket: SocketId, reset: &Reset) {
+        // Those that are left have lost their socket's end, or it came before them.
+        if self.resets.len() >= LIMIT {
+            self.resets.clear();
+        }
+        self.resets.entry(socket).or_insert_with(|| reset.clone());
+    }
+
+    /// The reset that came before this end.
+    pub(super) fn reset_of(&mut self, ended: &Ended) -> Option<Reset> {
+        self.resets.remove(&ended.socket)
+    }
+
+    /// It is news that attempts from this namespace to this destination are suspect.
+    pub(super) fn is_news(
+        &mut self,
+        netns: u32,
+        server: SocketAddr,
+        suspicion: Suspicion,
+        now: Time,
+    ) -> bool {
+        let was_told = self.told.get(&(netns, server, suspicion));
+        if was_told.is_some_and(|at| now.since_ns(*at) < REPEAT_NS) {
+            return false;
+        }
+        if self.told.len() >= LIMIT {
+            self.told.retain(|_, at| now.since_ns(*at) < REPEAT_NS);
+        }
+        if self.told.len() >= LIMIT {
+            self.told.clear();
+        }
+        self.told.insert((netns, server, suspicion), now);
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use super::{LIMIT, REPEAT_NS, Suspects};
+    use crate::{event::time::Time, update::Suspicion};
+
+    fn server(port: u16) -> SocketAddr {
+        ([10, 1, 1, 24], port).into()
+    }
+
+    #[test]
+    fn a_suspicion_is_news_once_in_ten_seconds() {
+        let mut suspects = Suspects::default();
+        let mut is_news = |port, suspicion, at| suspects.is_news(1, server(port), suspicion, Time(at));
+        assert!(is_news(6379, Suspicion::Unanswered, 0));
+        assert!(!is_news(6379, Suspicion::Unanswered, REPEAT_NS - 1));
+        assert!(is_news(6379, Suspicion::CutShort, 1), "something else");
+        assert!(is_news(6380, Suspicion::Unanswered, 1), "elsewhere");
+        assert!(is_news(6379, Suspicion::Unanswered, REPEAT_NS));
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let mut suspects = Suspects::default();
+        for number in 0..3 * LIMIT {
+            let port = u16::try_from(number).unwrap();
+            assert!(suspects.is_news(1, server(port), Suspicion::Refused, Time::default()));
+        }
+        assert!(suspects.told.len() <= LIMIT);
+    }
+}

@@ -1,0 +1,141 @@
+//! Which ends were told already: where the microscope follows a socket, its end is told twice, and the sentinel's comes last.
+
+use rustc_hash::FxHashSet;
+
+use crate::{event::Event, source::kernel::decode::Decoded};
+
+/// Most sockets that are remembered at a time; with more, some ends are counted and reported twice.
+const LIMIT: usize = 262_144;
+
+/// Sockets that the microscope follows.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    /// Their beginnings were told.
+    opened: FxHashSet<u64>,
+    /// Their ends were told, and the sentinel has not told them yet.
+    ended: FxHashSet<u64>,
+    /// Forgotten of those, to keep memory bounded.
+    forgotten: u64,
+}
+
+impl Told {
+    /// How many ends were told that the sentinel has not counted yet.
+    pub(super) fn early(&self) -> u64 {
+        self.ended.len() as u64 + self.forgotten
+    }
+
+    /// Whether an event is news. The end of a followed socket is told with its state, which the sentinel cannot read; the end of
+    /// one whose beginning was not followed is told by the sentinel, which knows which end it was.
+    pub(super) fn is_news(&mut self, decoded: &Decoded) -> bool {
+        match &decoded.event {
+            Event::Opened(_) | Event::Accepted(_) => {
+                if self.opened.len() >= LIMIT {
+                    self.opened.clear();
+                }
+                self.opened.insert(decoded.socket);
+                true
+            }
+            Event::Ended(ended) if ended.accepted.is_none() => {
+                let was_followed = self.opened.remove(&decoded.socket);
+                if was_followed {
+                    self.remember_end(decoded.socket);
+                }
+                was_followed
+            }
+            Event::Ended(_) => {
+                self.opened.remove(&decoded.socket);
+                !self.ended.remove(&decoded.socket)
+            }
+            _ => true,
+        }
+    }
+
+    fn remember_end(&mut self, socket: u64) {
+        if self.ended.len() >= LIMIT {
+            self.forgotten += self.ended.len() as u64;
+            self.ended.clear();
+        }
+        self.ended.insert(socket);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LIMIT, Told};
+    use crate::{
+        event::{
+            Event,
+            socket::{Ended, Opened, Owner, SocketId, State},
+            time::Time,
+        },
+        source::kernel::decode::Decoded,
+    };
+
+    fn opened(socket: u64) -> Decoded {
+        let local = "10.1.1.25:50714".parse().unwrap();
+        let opened = Opened {
+            time: Time::default(),
+            socket: SocketId(socket),
+            local,
+            remote: local,
+            owner: Owner::default(),
+        };
+        Decoded { event: Event::Opened(opened), socket, is_own: false, failed: None }
+    }
+
+    fn ended(socket: u64, accepted: Option<bool>) -> Decoded {
+        let local = "10.1.1.25:50714".parse().unwrap();
+        let ended = Ended {
+            time: Time::default(),
+            socket: SocketId(socket),
+            local,
+            remote: local,
+            uid: 0,
+            cgroup: 0,
+            netns: 0,
+            state: State::Unknown,
+            error: 0,
+            bytes_sent: 0,
+            bytes_acked: 0,
+            bytes_received: 0,
+            peer_closed: false,
+            last_sent: None,
+            srtt_us: 0,
+            accepted,
+        };
+        Decoded { event: Event::Ended(ended), socket, is_own: false, failed: None }
+    }
+
+    #[test]
+    fn every_end_is_told_once() {
+        let mut told = Told::default();
+        for (decoded, is_news, early) in [
+            (ended(1, Some(true)), true, 0),
+            (opened(2), true, 0),
+            (ended(2, None), true, 1),
+            (ended(2, Some(false)), false, 0),
+            // Followed by the state hook since after its beginning.
+            (ended(3, None), false, 0),
+            (ended(3, Some(false)), true, 0),
+            // Disarmed meanwhile.
+            (opened(4), true, 0),
+            (ended(4, Some(false)), true, 0),
+            (ended(4, None), false, 0),
+        ] {
+            assert_eq!(told.is_news(&decoded), is_news, "{decoded:?}");
+            assert_eq!(told.early(), early, "{decoded:?}");
+        }
+        assert!(told.opened.is_empty());
+    }
+
+    #[test]
+    fn memory_is_bounded_and_what_is_forgotten_stays_counted() {
+        let mut told = Told::default();
+        let ends = LIMIT as u64 + 10;
+        for socket in 0..ends {
+            assert!(told.is_news(&opened(socket)) && told.is_news(&ended(socket, None)));
+        }
+        assert_eq!(told.early(), ends);
+        assert_eq!(told.ended.len(), 10);
+    }
+}
