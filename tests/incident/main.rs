@@ -1,6 +1,7 @@
 //! The incident end to end: real Envoy, real servers, this machine's kernel, and what the tracer says. Needs root.
 #![cfg(test)]
 
+mod adaptive;
 mod backends;
 mod crowds;
 mod hellos;

@@ -130,6 +130,6 @@ proptest! {
     fn no_events_make_it_panic(index in any::<usize>(), damages in proptest::collection::vec(damage(), 0..12)) {
         let stories = Story::all();
         let events = damages.into_iter().fold(stories[index % stories.len()].events(), damaged);
-        let _said = replay(&events, Settings { max_flows: 3, max_findings: 1, max_destinations: 1, connections: true });
+        let _said = replay(&events, Settings { max_flows: 3, max_findings: 1, max_destinations: 1, connections: true, ..Settings::default() });
     }
 }

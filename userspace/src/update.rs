@@ -241,8 +241,9 @@ pub struct Outcome {
     pub ended_by: EndedBy,
     /// How.
     pub how: EndedHow,
-    /// From the last payload that the client sent, or from the connect, to the end, in nanoseconds.
-    pub after_ns: u64,
+    /// From the last payload that the client sent, or from the connect, to the end, in nanoseconds; none when not known,
+    /// as of an accepted end that was not followed.
+    pub after_ns: Option<u64>,
     /// Payload bytes from client to server.
     pub bytes_sent: u64,
     /// Payload bytes from server to client.
@@ -289,7 +290,7 @@ pub struct Connection {
 pub enum Suspicion {
     /// The client sent a little, and got nothing before it was over.
     Unanswered,
-    /// The listener closed or reset it after a few bytes.
+    /// It was over after a few bytes each way.
     CutShort,
     /// Nobody listened.
     Refused,

@@ -47,11 +47,15 @@ pub fn outcome(flow: &Flow, ended: &Ended) -> Outcome {
     let (by_own, how) = own_view(ended);
     let (bytes_sent, bytes_received) = client_bytes(flow.role, ended);
     // Jiffies may round to a moment before the connect.
-    let from = last_client_payload(flow, ended).unwrap_or(flow.opened).max(flow.opened);
+    let from = if flow.is_end_only {
+        last_client_payload(flow, ended)
+    } else {
+        Some(last_client_payload(flow, ended).unwrap_or(flow.opened).max(flow.opened))
+    };
     Outcome {
         ended_by: by_own.for_client(flow.role),
         how,
-        after_ns: ended.time.since_ns(from),
+        after_ns: from.map(|from| ended.time.since_ns(from)),
         bytes_sent,
         bytes_received,
         error: (ended.error != 0).then_some(ended.error),

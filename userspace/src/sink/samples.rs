@@ -68,7 +68,7 @@ fn given_up() -> Outcome {
     Outcome {
         ended_by: EndedBy::Client,
         how: EndedHow::Fin,
-        after_ns: 998_200_000,
+        after_ns: Some(998_200_000),
         bytes_sent: 205,
         bytes_received: 0,
         error: None,

@@ -3,14 +3,16 @@
 
 pub mod arming;
 
+use std::ops::RangeInclusive;
+
 use crate::{
     event::time::Time,
-    update::{Behaviour, EndedBy, Outcome, Role, Suspicion},
+    update::{Behaviour, Outcome, Role, Suspicion},
 };
 
-/// Most payload bytes of an exchange that is a handshake and no more: two of the longest hellos that are followed
-/// (`HELLO_LIMIT_BYTES` of the eBPF programs; post-quantum hellos of Envoy and browsers have 1.5–2 kB).
-const HANDSHAKE_BYTES: u64 = 8192;
+/// How many payload bytes a client sends that gets no further than its `ClientHello`: the shortest of a mesh have about 150,
+/// post-quantum ones 1.5–2 kB; at most two of the longest that are followed (`HELLO_LIMIT_BYTES` of the eBPF programs).
+const HELLO_BYTES: RangeInclusive<u64> = 100..=8192;
 
 /// Most payload bytes of an answer that only refuses: nginx's page «400 Bad Request» with its headers has 300–600 bytes,
 /// greetings and error lines of databases and brokers fewer (a handshake in TLS has over 1000).
@@ -54,16 +56,13 @@ pub fn of(end: &End<'_>) -> Option<Suspicion> {
 }
 
 fn applies(suspicion: Suspicion, end: &End<'_>) -> bool {
-    let Outcome { bytes_sent, bytes_received, ended_by, error, .. } = *end.outcome;
+    let Outcome { bytes_sent, bytes_received, error, .. } = *end.outcome;
     let connects = end.role == Role::Connector;
-    let sent_little = (1..=HANDSHAKE_BYTES).contains(&bytes_sent);
+    let sent_little = HELLO_BYTES.contains(&bytes_sent);
     match suspicion {
         Suspicion::Refused => connects && end.behaviour == Some(Behaviour::Refused),
         Suspicion::Unanswered => sent_little && bytes_received == 0,
-        Suspicion::CutShort => {
-            let got_little = (1..=REFUSAL_BYTES).contains(&bytes_received);
-            connects && sent_little && got_little && ended_by != EndedBy::Client
-        }
+        Suspicion::CutShort => connects && sent_little && (1..=REFUSAL_BYTES).contains(&bytes_received),
         Suspicion::Failed => {
             let never_connected = matches!(end.behaviour, Some(Behaviour::Unreachable | Behaviour::Timeout));
             connects && (never_connected || error.is_some())
@@ -73,11 +72,11 @@ fn applies(suspicion: Suspicion, end: &End<'_>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{End, HANDSHAKE_BYTES, REFUSAL_BYTES, of};
+    use super::{End, HELLO_BYTES, REFUSAL_BYTES, of};
     use crate::update::{Behaviour, EndedBy, EndedHow, Outcome, Role, Suspicion};
 
     fn outcome(ended_by: EndedBy, sent: u64, received: u64, error: Option<u32>) -> Outcome {
-        let (how, after_ns) = (EndedHow::Fin, 0);
+        let (how, after_ns) = (EndedHow::Fin, None);
         Outcome {
             ended_by,
             how,
@@ -106,13 +105,15 @@ mod tests {
             (outcome(Client, 205, 0, None), Some(Behaviour::Silent), Some(Unanswered)),
             (outcome(Server, 205, 0, Some(104)), Some(Behaviour::Reset), Some(Unanswered)),
             (outcome(Server, 1700, 0, None), Some(Behaviour::Closed), Some(Unanswered)),
-            (outcome(Client, HANDSHAKE_BYTES, 0, None), None, Some(Unanswered)),
-            (outcome(Client, HANDSHAKE_BYTES + 1, 0, None), None, None),
+            (outcome(Client, *HELLO_BYTES.end(), 0, None), None, Some(Unanswered)),
+            (outcome(Client, HELLO_BYTES.end() + 1, 0, None), None, None),
+            (outcome(Client, HELLO_BYTES.start() - 1, 0, None), None, None),
             (outcome(Server, 205, 8, None), None, Some(CutShort)),
             (outcome(Server, 205, REFUSAL_BYTES, None), None, Some(CutShort)),
             (outcome(Server, 205, REFUSAL_BYTES + 1, None), None, None),
             (outcome(Both, 205, 8, None), None, Some(CutShort)),
-            (outcome(Client, 205, 8, None), None, None),
+            (outcome(Client, 205, 8, None), None, Some(CutShort)),
+            (outcome(Client, 14, 7, None), None, None),
             (outcome(Client, 1300, 2900, None), None, None),
             (outcome(Client, 0, 0, None), None, None),
             (outcome(Server, 0, 0, Some(111)), Some(Behaviour::Refused), Some(Refused)),

@@ -42,7 +42,7 @@ fn of_hello(case: &Case<'_>) -> String {
 }
 
 fn of_behaviour(case: &Case<'_>) -> String {
-    let after = |outcome: &Outcome| duration(outcome.after_ns);
+    let after = |outcome: &Outcome| outcome.after_ns.map_or_else(|| "some time".to_owned(), duration);
     let protocol = case.answer.and_then(Answer::guess).map(|guess| format!(" ({})", guess.protocol.name()));
     let protocol = protocol.unwrap_or_default();
     match (case.behaviour, case.outcome) {

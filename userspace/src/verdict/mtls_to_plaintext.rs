@@ -47,7 +47,10 @@ fn is_told_by_end(case: &Case<'_>) -> bool {
 fn without_answer(case: &Case<'_>) -> Option<Confidence> {
     let speaks_tls = case.knowledge.tls.is_some();
     let gave_up_soon = case.behaviour == Behaviour::Silent
-        && case.outcome.is_none_or(|outcome| outcome.after_ns < SHORTEST_SILENCE_NS);
+        && case
+            .outcome
+            .and_then(|outcome| outcome.after_ns)
+            .is_none_or(|after_ns| after_ns < SHORTEST_SILENCE_NS);
     let has_proxy = has_proxy_at_destination(case);
     // A proxy takes both plaintext and mTLS, so neither its silence nor its plaintext to others says anything.
     if speaks_tls || gave_up_soon || has_proxy == Some(true) {

@@ -98,7 +98,7 @@ names! {
     Suspicion {
         /// The client sent a little, and got nothing before it was over.
         Unanswered,
-        /// The listener closed or reset it after a few bytes.
+        /// It was over after a few bytes each way.
         CutShort,
         /// Nobody listened.
         Refused,

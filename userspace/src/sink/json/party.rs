@@ -184,7 +184,9 @@ pub(super) struct Outcome {
     /// How.
     how: EndedHow,
     /// From the last payload that the client sent, or from the connect when it sent none, to the end; in milliseconds.
-    after_ms: Milliseconds,
+    /// Absent when it is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    after_ms: Option<Milliseconds>,
     /// Payload bytes from client to server.
     bytes_sent: u64,
     /// Payload bytes from server to client.
@@ -204,7 +206,7 @@ impl From<&update::Outcome> for Outcome {
         Self {
             ended_by: ended_by.into(),
             how: how.into(),
-            after_ms: Milliseconds { ns: after_ns },
+            after_ms: after_ns.map(|ns| Milliseconds { ns }),
             bytes_sent,
             bytes_received,
             error,

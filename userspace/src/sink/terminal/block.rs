@@ -270,7 +270,9 @@ impl Display for OutcomeWords<'_> {
             EndedHow::Error => write!(out, "{who} broke the connection")?,
         }
         let since = if outcome.bytes_sent > 0 { "the client's last bytes" } else { "the connect" };
-        write!(out, " {} after {since}", duration(outcome.after_ns))?;
+        if let Some(after_ns) = outcome.after_ns {
+            write!(out, " {} after {since}", duration(after_ns))?;
+        }
         if let Some(error) = outcome.error.and_then(|error| i32::try_from(error).ok()) {
             write!(out, " ({})", Errno::from_raw(error).desc())?;
         }
