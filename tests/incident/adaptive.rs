@@ -124,3 +124,19 @@ fn healthy_traffic_of_a_sidecar_is_not_suspect() -> Result<()> {
     assert!(!has_said(&watched, "closely")?, "{}", watched.tracer.stderr());
     watched.end_without_finding()
 }
+
+#[test]
+fn a_refused_connect_of_a_sidecar_is_suspect() -> Result<()> {
+    let scene = SceneSpec::new("store", 6379).start(Cluster::start()?)?;
+    let _sidecar = scene.client_sidecar(&scene.unconditional_mtls()?)?;
+    let mut watched = Watched::start(scene, &ADAPTIVE)?;
+    for server in [watched.scene.address(), watched.scene.address_ipv6()] {
+        watched.app_sends(b"PING\r\n", server)?;
+        let refused = watched.connection(server, |line| line["listener"]["behaviour"] == "refused")?;
+        if server.is_ipv4() {
+            assert_eq!(refused["suspicion"], "refused", "{refused:#}");
+            wait_for_notice(&watched, "closely")?;
+        }
+    }
+    watched.end_without_finding()
+}

@@ -8,6 +8,7 @@ mod remote;
 mod watch;
 
 mod accounting;
+mod adaptive;
 mod capability;
 mod connect;
 mod connect_at_once;

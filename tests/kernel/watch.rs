@@ -58,6 +58,11 @@ impl Watch {
         Ok(Self { kernel, netns: ground.inode()?, events: Vec::new(), engine, updates: Vec::new() })
     }
 
+    /// The tracer, for what tests do with it.
+    pub(crate) fn kernel(&mut self) -> &mut Kernel {
+        &mut self.kernel
+    }
+
     /// The kernel tells why it sends a reset.
     pub(crate) fn gives_reasons(&self) -> bool {
         let gives = self.kernel.coverage().iter().any(|hook| hook.program == Some("reset_sent"));

@@ -68,6 +68,7 @@ impl Connection {
                 peer_closed: true,
                 last_sent: Some(self.time()),
                 srtt_us: 40,
+                accepted: None,
             })
         };
         [
