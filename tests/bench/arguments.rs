@@ -111,6 +111,9 @@ pub(crate) enum Process {
     /// The sentinel, until SIGINT
     #[command(hide = true)]
     Agent,
+    /// A sidecar that fails again and again, until it is killed
+    #[command(hide = true)]
+    Suspect,
     /// Open connections that stay, until standard input ends
     #[command(hide = true)]
     Hold {

@@ -35,7 +35,7 @@ use crate::{
     machine::Machine,
     report::Report,
     results::Results,
-    subject::agent,
+    subject::{agent, suspect},
 };
 
 /// What a shell says of a program that SIGINT ended: 128 and the number of the signal.
@@ -57,6 +57,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     match &arguments.process {
         Some(Process::Load(worker)) => worker::run(worker),
         Some(Process::Agent) => agent::run(),
+        Some(Process::Suspect) => suspect::run(),
         Some(Process::Hold { connections }) => memory::hold_open(*connections),
         Some(Process::Flows { count }) => flows::run(*count),
         Some(Process::Pods { count }) => pods::run(*count),

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     thread,
     time::{Duration, Instant},
@@ -23,19 +23,20 @@ const ASLEEP: Duration = Duration::from_micros(100);
 
 /// In microseconds, from the load's processor to a thread on the others.
 pub(crate) fn cost_us(cpus: &Cpus) -> Result<Estimate> {
-    let is_over = Arc::<AtomicBool>::default();
-    let over = Arc::clone(&is_over);
+    let (is_over, woken) = (Arc::<AtomicBool>::default(), Arc::<AtomicU32>::default());
+    let (over, count) = (Arc::clone(&is_over), Arc::clone(&woken));
     // It inherits the processors of this thread: those that tracers run on.
     let sleeper = thread::spawn(move || {
         while !over.load(Ordering::Relaxed) {
             thread::park();
+            count.fetch_add(1, Ordering::Relaxed);
         }
     });
     let cpu = cpus.load;
     let target = sleeper.thread().clone();
     let waker = thread::spawn(move || {
         cpus::stay_on(&[cpu])?;
-        (0..WAKEUPS).map(|_| wake(&target)).collect::<Result<Vec<f64>>>()
+        (0..WAKEUPS).map(|_| wake(&target, &woken)).collect::<Result<Vec<f64>>>()
     });
     let costs = waker.join();
     is_over.store(true, Ordering::Relaxed);
@@ -45,13 +46,19 @@ pub(crate) fn cost_us(cpus: &Cpus) -> Result<Estimate> {
     Estimate::of(&costs).context("nothing was measured")
 }
 
-fn wake(sleeper: &thread::Thread) -> Result<f64> {
-    interrupt::check()?;
-    let begun = Instant::now();
-    while begun.elapsed() < ASLEEP {
-        std::hint::spin_loop();
-    }
+/// Wakes the sleeper, and waits until it has been awake and is asleep again: busy processors let it wait.
+fn wake(sleeper: &thread::Thread, woken: &AtomicU32) -> Result<f64> {
+    let before = woken.load(Ordering::Relaxed);
     let begun = Instant::now();
     sleeper.unpark();
-    Ok(begun.elapsed().as_secs_f64() * 1e6)
+    let cost_us = begun.elapsed().as_secs_f64() * 1e6;
+    while woken.load(Ordering::Relaxed) == before {
+        interrupt::check()?;
+        std::hint::spin_loop();
+    }
+    let awake = Instant::now();
+    while awake.elapsed() < ASLEEP {
+        std::hint::spin_loop();
+    }
+    Ok(cost_us)
 }

@@ -27,7 +27,7 @@ pub(crate) struct Options {
     /// Only these loads: conn, rr, bulk, mesh
     #[arg(long, value_name = "LOAD,…")]
     load: Option<String>,
-    /// Only with these attached: nothing, sentinel, always, tcpdump, …
+    /// Only with these attached: nothing, sentinel, adaptive-idle, tcpdump, …
     #[arg(long, value_name = "WHAT,…")]
     attached: Option<String>,
     /// Only these parts: losses, full-rate, memory, latency, replay, growth; with --load or --attached only losses

@@ -4,6 +4,7 @@ pub(crate) mod agent;
 mod peer;
 mod probe;
 pub(crate) mod started;
+pub(crate) mod suspect;
 
 use anyhow::{Context as _, Result};
 use clap::ValueEnum;
@@ -16,6 +17,7 @@ use crate::{
     subject::{
         peer::Peer,
         started::{Started, Usage, Watch},
+        suspect::Suspect,
     },
 };
 
@@ -26,6 +28,10 @@ pub(crate) enum Subject {
     Nothing,
     /// The tracer's sentinel alone.
     Sentinel,
+    /// The tracer, following what is suspect while nothing is.
+    AdaptiveIdle,
+    /// The same while it follows a sidecar that fails again and again, in another pod than the load's.
+    AdaptiveArmed,
     /// The tracer, following every connection.
     Always,
     /// With a filter for `ClientHello`s.
@@ -48,11 +54,13 @@ enum Kind {
 }
 
 impl Subject {
-    /// As it is called in the table and on the command line.
+    /// As it is called in the table.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Nothing => "nothing",
             Self::Sentinel => "sentinel",
+            Self::AdaptiveIdle => "adaptive, idle",
+            Self::AdaptiveArmed => "adaptive, armed",
             Self::Always => "always",
             Self::Tcpdump => "tcpdump",
             Self::Tshark => "tshark",
@@ -65,7 +73,7 @@ impl Subject {
     fn kind(self) -> Kind {
         match self {
             Self::Nothing => Kind::Nothing,
-            Self::Sentinel | Self::Always => Kind::Ours,
+            Self::Sentinel | Self::AdaptiveIdle | Self::AdaptiveArmed | Self::Always => Kind::Ours,
             Self::Tcpdump => Kind::Peer(&peer::TCPDUMP),
             Self::Tshark => Kind::Peer(&peer::TSHARK),
             Self::Tcplife => Kind::Peer(&peer::TCPLIFE),
@@ -74,9 +82,10 @@ impl Subject {
         }
     }
 
-    /// The modes of the tracer.
+    /// The modes of the tracer, as long as nothing is suspect.
     pub(crate) fn each_mode() -> impl Iterator<Item = Self> {
-        Self::value_variants().iter().copied().filter(|subject| subject.is_ours())
+        let modes = Self::value_variants().iter().copied().filter(|subject| subject.is_ours());
+        modes.filter(|subject| *subject != Self::AdaptiveArmed)
     }
 
     /// The tracer follows every connection from its beginning in this mode, and knows which are open.
@@ -98,7 +107,13 @@ impl Subject {
     pub(crate) fn attach(self, place: &Place) -> Result<Attached> {
         Ok(match self.kind() {
             Kind::Nothing => Attached::Nothing,
-            Kind::Ours => Attached::Ours(self.start()?),
+            Kind::Ours if self == Self::AdaptiveArmed => {
+                let mut started = self.start()?;
+                let suspect = Suspect::start()?;
+                started.wait_for_stderr("it to watch the suspect", |line| line.contains("closely"))?;
+                Attached::Ours(started, Some(suspect))
+            }
+            Kind::Ours => Attached::Ours(self.start()?, None),
             Kind::Peer(peer) => Attached::Peer(peer, peer.start(place)?),
         })
     }
@@ -106,23 +121,29 @@ impl Subject {
     /// Starts the tracer in this mode, without a look at any load.
     pub(crate) fn start(self) -> Result<Started> {
         let mut started = Started::start(|folder| self.launch(folder), Watch::default())?;
-        started.wait_for_stderr("tracing")?;
+        started.wait_for_stderr("the tracer to be ready", |line| line.starts_with("tracing"))?;
         Ok(started)
     }
 
     fn launch(self, folder: &TempDir) -> Result<Launch> {
-        if self == Self::Sentinel {
-            let this = std::env::current_exe().context("could not find this program")?;
-            return Ok(Launch::new(&this, folder.path()).args(["agent"]));
-        }
-        Ok(Launch::new(&program::TRACER.find()?, folder.path()).args(["trace", "-o", "json"]))
+        let capture = match self {
+            Self::Sentinel => {
+                let this = std::env::current_exe().context("could not find this program")?;
+                return Ok(Launch::new(&this, folder.path()).args(["agent"]));
+            }
+            Self::AdaptiveIdle | Self::AdaptiveArmed => "adaptive",
+            _ => "always",
+        };
+        let trace = Launch::new(&program::TRACER.find()?, folder.path()).args(["trace", "-o", "json", "-v"]);
+        Ok(trace.arg_pair("--capture", capture))
     }
 }
 
 /// What is attached now. Dropping it detaches as well.
 pub(crate) enum Attached {
     Nothing,
-    Ours(Started),
+    /// Whoever it watches goes after it.
+    Ours(Started, Option<Suspect>),
     Peer(&'static Peer, Started),
 }
 
@@ -140,7 +161,7 @@ impl Attached {
     pub(crate) fn usage(&self) -> Result<Usage> {
         match self {
             Self::Nothing => Ok(Usage::default()),
-            Self::Ours(started) | Self::Peer(_, started) => started.usage(),
+            Self::Ours(started, _) | Self::Peer(_, started) => started.usage(),
         }
     }
 
@@ -148,7 +169,7 @@ impl Attached {
     pub(crate) fn rss_bytes(&self) -> Result<u64> {
         match self {
             Self::Nothing => Ok(0),
-            Self::Ours(started) | Self::Peer(_, started) => started.rss_bytes(),
+            Self::Ours(started, _) | Self::Peer(_, started) => started.rss_bytes(),
         }
     }
 
@@ -156,7 +177,7 @@ impl Attached {
     pub(crate) fn detach(self) -> Result<Counted> {
         match self {
             Self::Nothing => Ok(Counted::default()),
-            Self::Ours(started) => {
+            Self::Ours(started, _suspect) => {
                 let accounting = Accounting::parse(&started.stop()?.last)?;
                 Ok(Counted { lost: accounting.lost(), accounting: Some(accounting) })
             }

@@ -78,9 +78,9 @@ impl Started {
         self.process.check_alive()
     }
 
-    /// Waits for the line on standard error that begins so.
-    pub(crate) fn wait_for_stderr(&mut self, begin: &str) -> Result<()> {
-        self.process.wait_for_stderr("the tracer to be ready", |line| line.starts_with(begin)).map(drop)
+    /// Waits for a line on standard error.
+    pub(crate) fn wait_for_stderr(&mut self, what: &str, wanted: impl Fn(&str) -> bool) -> Result<()> {
+        self.process.wait_for_stderr(what, wanted).map(drop)
     }
 
     pub(crate) fn usage(&self) -> Result<Usage> {
