@@ -54,7 +54,8 @@ impl Joins {
     /// A connecting end has its port now.
     pub fn add_connecting(&mut self, flow: &Flow) {
         let entry = Connecting { socket: flow.socket, netns: flow.owner.netns, remote: flow.remote };
-        self.connecting.entry(flow.local).or_default().push(entry);
+        // Hardly ever is there a second one.
+        self.connecting.entry(flow.local).or_insert_with(|| Vec::with_capacity(1)).push(entry);
     }
 
     /// The connecting end of an accepted connection, if it is on this node.

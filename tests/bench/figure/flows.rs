@@ -34,6 +34,8 @@ const COUNTS: [usize; 4] = [1_000, 10_000, 100_000, 1_000_000];
 const TURNOVER: u64 = 150_000;
 /// Events are made outside the measured time, so many connections at once.
 const BATCH: u64 = 500;
+/// Short connections that are open at a time.
+const SHORT: usize = 100;
 /// More pods than a node's connections usually go to.
 const PODS: u64 = 5_000;
 
@@ -93,7 +95,8 @@ pub(crate) fn run(count: usize) -> Result<()> {
     let mut node = Node::new(count);
     node.open(count as u64 / 2);
     let filled = figure::allocated_bytes()?.saturating_sub(before);
-    let event_ns = node.turn_over();
+    let event_ns = node.turn_over(one_of_the_newest);
+    let scattered_event_ns = node.turn_over(any);
     node.open(count as u64 / 2);
     let overfilled = figure::allocated_bytes()?.saturating_sub(before);
     let uncounted = node.evicted().abs_diff(count as u64 / 2 * 2);
@@ -102,12 +105,23 @@ pub(crate) fn run(count: usize) -> Result<()> {
     let result = json!({
         "flows": count,
         "event_ns": event_ns,
+        "scattered_event_ns": scattered_event_ns,
         "flow_bytes": flow_bytes,
         "filled_bytes": filled,
         "overfilled_bytes": overfilled,
         "uncounted": uncounted,
     });
     writeln!(io::stdout(), "{result}").context("could not print the result")
+}
+
+/// As on a node whose connections stay, while short ones come and go.
+fn one_of_the_newest(nth: u64, open: usize) -> usize {
+    open - 1 - usize::try_from(nth).unwrap_or(0) % SHORT.min(open)
+}
+
+/// As if every connection lasted as long as any other: each is long out of the processor's caches when it ends.
+fn any(nth: u64, open: usize) -> usize {
+    usize::try_from(scatter(nth)).unwrap_or(0) % open
 }
 
 /// A core that sees made-up connections.
@@ -125,7 +139,7 @@ impl Node {
 
     fn begin(&mut self) -> Connection {
         self.next += 1;
-        Connection::new(self.next, PODS)
+        Connection::new(self.next, PODS, 1)
     }
 
     fn open(&mut self, connections: u64) {
@@ -137,12 +151,14 @@ impl Node {
         }
     }
 
-    /// Connections end in no order, and as many begin. Gives the nanoseconds that an event takes.
-    fn turn_over(&mut self) -> f64 {
+    /// Connections end and as many begin: `which` of the open ones. Gives the nanoseconds that an event takes.
+    fn turn_over(&mut self, which: fn(u64, usize) -> usize) -> f64 {
         let mut took = Duration::ZERO;
         let mut events = 0;
         for batch in 0..TURNOVER / BATCH {
-            let made: Vec<Event> = (0..BATCH).flat_map(|nth| self.replace(batch * BATCH + nth)).collect();
+            let made: Vec<Event> = (0..BATCH)
+                .flat_map(|nth| self.replace(which(batch * BATCH + nth, self.open.len())))
+                .collect();
             events += made.len();
             let begun = Instant::now();
             self.apply(&made);
@@ -153,9 +169,8 @@ impl Node {
         took.as_secs_f64() * 1e9 / events
     }
 
-    fn replace(&mut self, nth: u64) -> impl Iterator<Item = Event> + use<> {
+    fn replace(&mut self, which: usize) -> impl Iterator<Item = Event> + use<> {
         let new = self.begin();
-        let which = usize::try_from(scatter(nth)).unwrap_or(0) % self.open.len();
         let old = std::mem::replace(&mut self.open[which], new);
         old.ending().into_iter().chain(new.opening())
     }

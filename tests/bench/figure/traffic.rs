@@ -26,12 +26,12 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// Connection number `nth` of a node that talks with `pods` pods.
-    pub(crate) fn new(nth: u64, pods: u64) -> Self {
+    /// Connection number `nth` of a node that talks with so many pods, each so many numbers apart from the next.
+    pub(crate) fn new(nth: u64, pods: u64, apart: u64) -> Self {
         // Ports come again after 50 000 connections, with the next client.
         let port = u16::try_from(1024 + nth % 50_000).unwrap_or(1024);
-        let client = pod_address((nth / 50_000 + nth) % pods);
-        let server = pod_address(scatter(nth) % pods);
+        let client = pod_address((nth / 50_000 + nth) % pods * apart);
+        let server = pod_address(scatter(nth) % pods * apart);
         Self { nth, client: (client, port).into(), server: (server, PORT).into() }
     }
 
@@ -44,8 +44,8 @@ impl Connection {
         let without_port = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
         [
             Event::Opened(opened(self.connector(), without_port, server, owner(1, 4242))),
-            Event::Accepted(opened(self.acceptor(), server, client, owner(2, 0))),
             Event::Established(Established { time, socket: self.connector(), local: client, remote: server }),
+            Event::Accepted(opened(self.acceptor(), server, client, owner(2, 0))),
         ]
     }
 

@@ -58,6 +58,7 @@ pub(crate) fn run() -> Result<()> {
         thread::sleep(PATIENCE);
         drop(client);
         drop(server);
+        // So is how long it takes until it tries again.
         thread::sleep(PATIENCE);
     }
 }
