@@ -1,6 +1,9 @@
 //! Every scenario gives what is expected.
 
-use mtlsnoop::{engine::Settings, update::Update};
+use mtlsnoop::{
+    engine::Settings,
+    update::{Connection, Update},
+};
 
 use crate::story::{Story, lines, replay};
 
@@ -17,15 +20,21 @@ fn every_story_ends_as_expected() {
 }
 
 #[test]
-fn connections_are_told_only_when_wanted() {
+fn connections_are_told_only_when_wanted_or_suspect() {
     for story in Story::all() {
         let told = |connections| {
             let (updates, summary) = replay(&story.events(), Settings { connections, ..Settings::default() });
-            let count = updates.iter().filter(|update| matches!(update, Update::Connection(_))).count();
-            (count as u64, summary.reported + summary.began_before)
+            let told = |wanted: fn(&Connection) -> bool| {
+                let is_wanted =
+                    |update: &&Update| matches!(update, Update::Connection(connection) if wanted(connection));
+                updates.iter().filter(is_wanted).count() as u64
+            };
+            let (all, suspect) = (told(|_| true), told(|connection| connection.suspicion.is_some()));
+            (all, suspect, summary.reported + summary.began_before)
         };
-        assert_eq!(told(false).0, 0, "{}", story.name());
-        let (count, ended) = told(true);
-        assert_eq!(count, ended, "{}", story.name());
+        let (all, suspect, _) = told(false);
+        assert_eq!(all, suspect, "{}", story.name());
+        let (all, suspect_as_well, ended) = told(true);
+        assert_eq!((all, suspect_as_well), (ended, suspect), "{}", story.name());
     }
 }

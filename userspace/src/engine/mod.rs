@@ -265,7 +265,7 @@ impl Engine {
         let attempt = Attempt { flow: &flow, behaviour, outcome: &outcome, time: ended.time, is_incomplete };
         let had_finding = self.judge(&attempt, updates);
         let suspicion = self.suspicion(&attempt, had_finding);
-        if self.settings.connections || (suspicion.is_some() && !had_finding) {
+        if self.settings.connections || suspicion.is_some() {
             let (client, server) = self.parties(&flow);
             let connection =
                 describe::connection(&flow, client, server, behaviour, outcome, ended.time, is_incomplete);
@@ -307,7 +307,9 @@ impl Engine {
             return None;
         };
         self.suspect(flow, time, false);
-        let is_news = self.resets_and_told.is_news(flow.owner.netns, flow.server(), suspicion, time);
+        // A finding tells more.
+        let is_news =
+            !had_finding && self.resets_and_told.is_news(flow.owner.netns, flow.server(), suspicion, time);
         is_news.then_some(suspicion)
     }
 
