@@ -62,10 +62,10 @@ fn observe(
 
 #[test]
 fn in_one_write() -> Result<()> {
+    let ground = Ground::new()?;
+    let mut watch = Watch::start(&ground)?;
     for hello in all() {
         for address in ["127.0.0.1:0", "[::1]:0"] {
-            let ground = Ground::new()?;
-            let mut watch = Watch::start(&ground)?;
             let pair = ground.pair_at(address)?;
             let parts = observe(&ground, &pair, &mut watch, &hello, |client| client.send(&hello))?;
             assert_eq!(parts, [1, 1]);
@@ -77,9 +77,9 @@ fn in_one_write() -> Result<()> {
 #[test]
 fn with_its_headers_a_byte_at_a_time() -> Result<()> {
     const ALONE: usize = 20;
+    let ground = Ground::new()?;
+    let mut watch = Watch::start(&ground)?;
     for hello in all() {
-        let ground = Ground::new()?;
-        let mut watch = Watch::start(&ground)?;
         let pair = ground.pair()?;
         let parts = observe(&ground, &pair, &mut watch, &hello, |client| {
             let (head, rest) = hello.split_at(ALONE);
@@ -93,9 +93,9 @@ fn with_its_headers_a_byte_at_a_time() -> Result<()> {
 #[test]
 fn in_chunks() -> Result<()> {
     const CHUNK: usize = 100;
+    let ground = Ground::new()?;
+    let mut watch = Watch::start(&ground)?;
     for hello in all() {
-        let ground = Ground::new()?;
-        let mut watch = Watch::start(&ground)?;
         let pair = ground.pair_at("[::1]:0")?;
         let parts =
             observe(&ground, &pair, &mut watch, &hello, |client| client.send_apart(hello.chunks(CHUNK)))?;
@@ -106,11 +106,11 @@ fn in_chunks() -> Result<()> {
 
 #[test]
 fn in_small_segments() -> Result<()> {
+    let ground = Ground::new()?;
+    // Without this the kernel hands several segments over as one.
+    ground.configure("link set lo gso_max_segs 1\n")?;
+    let mut watch = Watch::start(&ground)?;
     for hello in all() {
-        let ground = Ground::new()?;
-        // Without this the kernel hands several segments over as one.
-        ground.configure("link set lo gso_max_segs 1\n")?;
-        let mut watch = Watch::start(&ground)?;
         let pair = ground.pair_with("127.0.0.1:0", |client| client.limit_segments(536))?;
         let parts = observe(&ground, &pair, &mut watch, &hello, |client| client.send(&hello))?;
         // Timestamps take 12 of the 536 bytes (RFC 7323 §3.2).

@@ -166,7 +166,7 @@ const RESETS_SENT: Plan = Plan {
         Variant { parts: &[tracepoint(program::RESET_SENT, "tcp_send_reset")], lost: None },
         Variant {
             parts: &[tracepoint(program::RESET_SENT_WITHOUT_REASON, "tcp_send_reset")],
-            lost: Some("resets have no reason"),
+            lost: Some("refusals of ports without a listener are not seen, and resets have no reason"),
         },
     ],
     is_required: false,

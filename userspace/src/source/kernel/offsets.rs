@@ -4,6 +4,7 @@ use std::path::Path;
 
 use btf_rs::{Backend, Btf, BtfType as _, Member, Type};
 use mtlsnoop_ebpf::config::{ABSENT, Offsets};
+use rustc_hash::FxHashMap;
 
 /// The running kernel's type information.
 pub(super) const KERNEL_BTF: &str = "/sys/kernel/btf/vmlinux";
@@ -55,8 +56,11 @@ pub(super) fn look_up(path: &Path) -> Result<Offsets, OffsetError> {
         source,
     })?;
     let mut offsets = [ABSENT; Offsets::PATHS.len()];
+    // Finding a struct by its name reads the names of all types, which is most of the work.
+    let mut structs: FxHashMap<&str, Option<Type>> = FxHashMap::default();
     for (offset, (name, container, path)) in offsets.iter_mut().zip(Offsets::PATHS) {
-        match field_offset_bytes(&btf, container, path) {
+        let found = structs.entry(container).or_insert_with(|| find_struct(&btf, container));
+        match found.as_ref().and_then(|kind| field_offset_bytes(&btf, kind, path)) {
             Some(bytes) => *offset = bytes,
             None if OPTIONAL.contains(&name) => {}
             None => return Err(OffsetError::NoField { container, path }),
@@ -65,10 +69,14 @@ pub(super) fn look_up(path: &Path) -> Result<Offsets, OffsetError> {
     Ok(Offsets::from_array(offsets))
 }
 
-/// Offset in bytes of the member at `path` (`a.b.c`) of `struct container`; anonymous structs and unions are entered.
-fn field_offset_bytes(btf: &Btf, container: &str, path: &str) -> Option<u32> {
-    let mut current =
-        btf.resolve_types_by_name(container).ok()?.into_iter().find(|kind| members(kind).is_some())?;
+/// The struct of this name.
+fn find_struct(btf: &Btf, name: &str) -> Option<Type> {
+    btf.resolve_types_by_name(name).ok()?.into_iter().find(|kind| members(kind).is_some())
+}
+
+/// Offset in bytes of the member at `path` (`a.b.c`) of a struct; anonymous structs and unions are entered.
+fn field_offset_bytes(btf: &Btf, container: &Type, path: &str) -> Option<u32> {
+    let mut current = container.clone();
     let mut bits = 0;
     for name in path.split('.') {
         let (offset_bits, member) = find_member(btf, &current, name)?;
