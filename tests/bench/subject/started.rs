@@ -95,7 +95,8 @@ impl Started {
     pub(crate) fn stop(self) -> Result<Said> {
         let Self { mut process, reader, has_told: _, group, folder } = self;
         process.signal(Signal::SIGINT)?;
-        wait::until("the tracer's end", wait::LONG, || process.ended()).with_context(|| process.stderr())?;
+        wait::until("the tracer's end", wait::LONG, || process.ended())
+            .with_context(|| format!("told to end, it said {:?}", process.stderr()))?;
         // Helpers that outlive it would hold its standard output open.
         mtlsnoop_tests::cgroup::end_all(group.path())?;
         let said = reader.join().map_err(|_| anyhow!("the reader of a tracer's output panicked"))?;
