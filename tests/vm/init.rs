@@ -88,7 +88,8 @@ fn mount_cgroups(layout: &str) -> Result<()> {
         "v1" | "hybrid" => mount_with("tmpfs", top, None)?,
         other => bail!("VM_CGROUP={other} is none of v2, hybrid and v1"),
     }
-    for controllers in ["cpu,cpuacct", "memory", "pids"] {
+    // Newer kernels need not have the memory controller of version 1 (CONFIG_MEMCG_V1).
+    for controllers in ["cpu,cpuacct", "freezer", "pids"] {
         let place = top.join(controllers);
         fs::create_dir(&place)?;
         mount_with("cgroup", &place, Some(controllers))?;
