@@ -24,7 +24,7 @@ pub struct Header {
 pub mod kind {
     /// A connect was started: [`super::Opened`].
     pub const OPENED: u16 = 1;
-    /// The handshake of a started connect was completed: [`super::Opened`] without the process.
+    /// The handshake of a started connect was completed: [`super::Established`].
     pub const ESTABLISHED: u16 = 2;
     /// A listener's connection was completed: [`super::Opened`] without the process.
     pub const ACCEPTED: u16 = 3;
@@ -96,17 +96,28 @@ pub struct Owner {
     pub process: [u8; 16],
 }
 
-/// A connect was started, completed or accepted, or a listener came or went.
+/// A connect was started or accepted, or a listener came or went.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "user", derive(zerocopy::FromBytes, zerocopy::Immutable, zerocopy::KnownLayout))]
 pub struct Opened {
-    /// Kind `OPENED`, `ESTABLISHED`, `ACCEPTED`, `LISTENING` or `LISTENER_CLOSED`.
+    /// Kind `OPENED`, `ACCEPTED`, `LISTENING` or `LISTENER_CLOSED`.
     pub header: Header,
     /// The connection; a listener has no remote end.
     pub endpoints: Endpoints,
     /// The owner.
     pub owner: Owner,
+}
+
+/// The handshake of a started connect was completed.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "user", derive(zerocopy::FromBytes, zerocopy::Immutable, zerocopy::KnownLayout))]
+pub struct Established {
+    /// Kind `ESTABLISHED`.
+    pub header: Header,
+    /// The connection, with the port that was chosen.
+    pub endpoints: Endpoints,
 }
 
 /// The end of one end of a connection, with its whole story in numbers.
@@ -170,12 +181,12 @@ pub const ANSWER_LIMIT_BYTES: u32 = 64;
 
 /// First bytes of a direction that are no `ClientHello`.
 ///
-/// `data` is filled only on sockets on which a `ClientHello` went the other way; everywhere else the class is all
-/// that leaves the kernel.
+/// There is `data` only on sockets on which a `ClientHello` went the other way; everywhere else `N` is 0, and the class is
+/// all that leaves the kernel.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "user", derive(zerocopy::FromBytes, zerocopy::Immutable, zerocopy::KnownLayout))]
-pub struct FirstBytes {
+pub struct FirstBytes<const N: usize> {
     /// Kind `FIRST_BYTES`.
     pub header: Header,
     /// Where in the stream the packet's payload begins; 1 too high when sent by the connecting end (its SYN counts).
@@ -190,7 +201,7 @@ pub struct FirstBytes {
     /// How many bytes of `data` are filled.
     pub length: u16,
     /// The bytes.
-    pub data: [u8; ANSWER_LIMIT_BYTES as usize],
+    pub data: [u8; N],
 }
 
 /// A reset was sent or received.
@@ -230,8 +241,9 @@ const _: () = assert!(size_of::<Header>() == 24);
 const _: () = assert!(size_of::<Endpoints>() == 40);
 const _: () = assert!(size_of::<Owner>() == 40);
 const _: () = assert!(size_of::<Opened>() == 104);
+const _: () = assert!(size_of::<Established>() == 64);
 const _: () = assert!(size_of::<Ended>() == 24 + 40 + 4 * 8 + 6 * 4);
 const _: () = assert!(size_of::<HelloSegment<256>>() == 24 + 16 + 256);
-const _: () = assert!(size_of::<FirstBytes>() == 24 + 16 + 64);
+const _: () = assert!(size_of::<FirstBytes<0>>() == 24 + 16);
 const _: () = assert!(size_of::<Reset>() == 24 + 40 + 8);
 const _: () = assert!(size_of::<ConnectFailed>() == 104 + 8);

@@ -5,8 +5,8 @@ use std::fmt;
 use mtlsnoop_ebpf::{
     config::{Offsets, Tracer},
     record::{
-        ConnectFailed, Ended, Endpoints, FirstBytes, HELLO_SEGMENT_BYTES, Header, HelloSegment, Opened,
-        Owner, Reset,
+        ConnectFailed, Ended, Endpoints, Established, FirstBytes, HELLO_SEGMENT_BYTES, Header, HelloSegment,
+        Opened, Owner, Reset,
     },
 };
 
@@ -61,7 +61,9 @@ pub(crate) fn all() -> Vec<Layout> {
         layout!(HelloSegment<256> { header offset length expected reserved data }),
         layout!(HelloSegment<1024> { header offset length expected reserved data }),
         layout!(HelloSegment<4096> { header offset length expected reserved data }),
-        layout!(FirstBytes { header offset payload_bytes other_offset class length data }),
+        layout!(FirstBytes<0> { header offset payload_bytes other_offset class length data }),
+        layout!(FirstBytes<64> { header offset payload_bytes other_offset class length data }),
+        layout!(Established { header endpoints }),
         layout!(ConnectFailed { header endpoints owner error reserved }),
         layout!(Reset { header endpoints reason state }),
         layout!(Tracer { pid_namespace_device pid_namespace_inode pid reserved }),

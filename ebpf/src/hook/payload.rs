@@ -267,24 +267,40 @@ impl Segment {
 
     #[inline(always)]
     fn emit_first_bytes(&self, class: Class, with_data: bool) {
-        emit::record::<FirstBytes>(counter::LOST_FIRST_BYTES, counter::UNREADABLE_PAYLOAD, |record| {
-            // SAFETY: the record was just reserved for us; every field is written.
+        const LIMIT: usize = ANSWER_LIMIT_BYTES as usize;
+        if !with_data {
+            return self.first_bytes_record::<0>(class, 0, |_| true);
+        }
+        // What came before in other packets counts.
+        let left = ANSWER_LIMIT_BYTES.saturating_sub(self.offset);
+        let length = if self.payload_bytes < left { self.payload_bytes } else { left };
+        self.first_bytes_record::<LIMIT>(class, length, |data| {
+            // SAFETY: the record was just reserved for us.
+            unsafe {
+                *data = [0; LIMIT];
+                load_at_most(self.packet, self.payload_at, length, &mut *data)
+            }
+        });
+    }
+
+    #[inline(always)]
+    fn first_bytes_record<const N: usize>(
+        &self,
+        class: Class,
+        length: u32,
+        fill: impl FnOnce(*mut [u8; N]) -> bool,
+    ) {
+        let (lost, unreadable) = (counter::LOST_FIRST_BYTES, counter::UNREADABLE_PAYLOAD);
+        emit::record::<FirstBytes<N>>(lost, unreadable, |record| {
+            // SAFETY: the record was just reserved for us; every field is written, the data by `fill`.
             unsafe {
                 (*record).header = emit::header(kind::FIRST_BYTES, self.flags(), self.cookie());
                 (*record).offset = self.offset;
                 (*record).payload_bytes = self.payload_bytes;
                 (*record).other_offset = self.other_offset;
                 (*record).class = class as u16;
-                (*record).length = 0;
-                (*record).data = [0; ANSWER_LIMIT_BYTES as usize];
-                if !with_data {
-                    return true;
-                }
-                // What came before in other packets counts.
-                let left = ANSWER_LIMIT_BYTES.saturating_sub(self.offset);
-                let length = if self.payload_bytes < left { self.payload_bytes } else { left };
                 (*record).length = length as u16;
-                load_at_most(self.packet, self.payload_at, length, &mut (*record).data)
+                fill(&raw mut (*record).data)
             }
         });
     }

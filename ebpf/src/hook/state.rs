@@ -15,7 +15,7 @@ use aya_ebpf::{
 use aya_log_ebpf::debug;
 use mtlsnoop_ebpf::{
     counter,
-    record::{Ended, Opened, Owner, flag, kind},
+    record::{Ended, Established, Opened, Owner, flag, kind},
 };
 
 use crate::{
@@ -54,9 +54,7 @@ pub(crate) fn changed(ctx: &BtfTracePointContext) -> i32 {
             emit::count(counter::SEEN);
             opened(socket, kind::OPENED, counter::LOST_OPENED, true);
         }
-        (tcp_state::SYN_SENT, tcp_state::ESTABLISHED) => {
-            opened(socket, kind::ESTABLISHED, counter::LOST_ESTABLISHED, false);
-        }
+        (tcp_state::SYN_SENT, tcp_state::ESTABLISHED) => established(socket),
         (tcp_state::SYN_RECV, tcp_state::ESTABLISHED) => {
             emit::count(counter::SEEN);
             opened(socket, kind::ACCEPTED, counter::LOST_ACCEPTED, false);
@@ -86,6 +84,21 @@ fn opened(socket: Socket, kind: u16, lost: u32, by_current: bool) {
         unsafe {
             (*record).header = emit::header(kind, own, socket.cookie());
             write_owner(socket, by_current, &raw mut (*record).owner);
+            socket.endpoints(tcp.local_port(), &raw mut (*record).endpoints)
+        }
+    });
+}
+
+#[inline(always)]
+fn established(socket: Socket) {
+    let Some(tcp) = socket.tcp() else {
+        emit::count(counter::UNREADABLE_SOCKET);
+        return;
+    };
+    emit::record::<Established>(counter::LOST_ESTABLISHED, counter::UNREADABLE_SOCKET, |record| {
+        // SAFETY: the record was just reserved for us; every field is written.
+        unsafe {
+            (*record).header = emit::header(kind::ESTABLISHED, 0, socket.cookie());
             socket.endpoints(tcp.local_port(), &raw mut (*record).endpoints)
         }
     });

@@ -99,6 +99,23 @@ impl Attacher<'_> {
         self.unattached(choice)
     }
 
+    /// What is attached later, where it is needed. Only a want of permission is an error, because it can be mended: some
+    /// programs need more to be attached than to be loaded, and it is better to say so now.
+    pub(super) fn attach_later(&self, choice: Choice) -> Result<Hook, StartError> {
+        let missing = Held::by_this_thread().missing(self.needs);
+        let Choice { plan, taken, refused, was_denied: _ } = choice;
+        if !missing.is_empty() {
+            let reason = format!("attaching {} would be refused {}", plan.name, refused.join("; "));
+            return Err(
+                NotPermitted { needed: self.needs.into(), missing, reason: reason.trim().into() }.into()
+            );
+        }
+        let variant = taken.map(|index| &plan.variants[index]);
+        let Plan { name, lost_without, .. } = *plan;
+        let (program, lost) = (variant.map(Variant::name), variant.and_then(|variant| variant.lost));
+        Ok(Hook { name, program, lost, refused, lost_without })
+    }
+
     fn unattached(&self, choice: Choice) -> Result<Hook, StartError> {
         let Choice { plan, taken: _, refused, was_denied } = choice;
         let Plan { name, is_required, lost_without, .. } = *plan;
@@ -190,14 +207,6 @@ impl Choice {
     /// The kernel took a variant.
     pub(super) fn is_taken(&self) -> bool {
         self.taken.is_some()
-    }
-
-    /// It is attached later, where it is needed.
-    pub(super) fn waiting(self) -> Hook {
-        let variant = self.taken.map(|index| &self.plan.variants[index]);
-        let Plan { name, lost_without, .. } = *self.plan;
-        let (program, lost) = (variant.map(Variant::name), variant.and_then(|variant| variant.lost));
-        Hook { name, program, lost, refused: self.refused, lost_without }
     }
 
     fn add(&mut self, variant: &Variant, refusal: &Refusal) {

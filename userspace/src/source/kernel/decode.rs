@@ -103,8 +103,10 @@ fn opened(bytes: &[u8], clock: &Clock) -> Result<Opened, Undecodable> {
 }
 
 fn established(bytes: &[u8], clock: &Clock) -> Result<Established, Undecodable> {
-    let Opened { time, socket, local, remote, owner: _ } = opened(bytes, clock)?;
-    Ok(Established { time, socket, local, remote })
+    let record: record::Established = read(bytes)?;
+    let (local, remote) = ends(&record.endpoints);
+    let time = clock.time(record.header.time_ns);
+    Ok(Established { time, socket: SocketId(record.header.socket), local, remote })
 }
 
 fn listener(bytes: &[u8], clock: &Clock) -> Result<Listener, Undecodable> {
@@ -179,8 +181,9 @@ fn hello(bytes: &[u8], clock: &Clock) -> Result<HelloSegment, Undecodable> {
 }
 
 fn first_bytes(bytes: &[u8], clock: &Clock) -> Result<FirstBytes, Undecodable> {
-    let record: record::FirstBytes = read(bytes)?;
-    let data = record.data.get(..usize::from(record.length)).ok_or(Undecodable::Short)?;
+    type Empty = record::FirstBytes<0>;
+    let (record, data) = Empty::read_from_prefix(bytes).map_err(|_| Undecodable::Short)?;
+    let data = data.get(..usize::from(record.length)).ok_or(Undecodable::Short)?;
     Ok(FirstBytes {
         time: clock.time(record.header.time_ns),
         socket: SocketId(record.header.socket),

@@ -120,10 +120,11 @@ pub(super) fn load(options: &Options) -> Result<Loaded, StartError> {
     let chosen: Vec<_> = options.capture.plans().iter().map(|plan| attacher.choose(plan)).collect();
     let armed_later: Vec<_> =
         options.capture.armed_plans().iter().map(|plan| attacher.choose(plan)).collect();
-    let mut coverage =
-        chosen.into_iter().map(|choice| attacher.attach(choice)).collect::<Result<Vec<_>, _>>()?;
     let can_arm = !armed_later.is_empty() && armed_later.iter().all(Choice::is_taken);
-    coverage.extend(armed_later.into_iter().map(Choice::waiting));
+    let waiting = armed_later.into_iter().map(|choice| attacher.attach_later(choice));
+    let waiting = waiting.collect::<Result<Vec<_>, _>>()?;
+    let in_use = chosen.into_iter().map(|choice| attacher.attach(choice));
+    let coverage = in_use.chain(waiting.into_iter().map(Ok)).collect::<Result<_, _>>()?;
     let root = machine.root.ok();
     let ids = HashMap::try_from(take(&mut programs, map::ARMED)?)?;
     let mount = root.as_ref().filter(|_| can_arm).map(|root| root.path().to_owned());

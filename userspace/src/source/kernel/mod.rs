@@ -53,8 +53,8 @@ use crate::{
 /// Time passes for the core in steps of this, also when nothing happens.
 const TICK_NS: u64 = 100 * MILLISECOND_NS;
 
-/// A reset, with the ring's own header of 8 bytes (`BPF_RINGBUF_HDR_SZ`, include/uapi/linux/bpf.h).
-const SMALLEST_RECORD_BYTES: u32 = 72 + 8;
+/// First bytes without data, with the ring's own header of 8 bytes (`BPF_RINGBUF_HDR_SZ`, include/uapi/linux/bpf.h).
+const SMALLEST_RECORD_BYTES: u32 = 40 + 8;
 
 /// Most cgroups that are remembered as named; after that all are named again when they are seen.
 const MAX_NAMED: usize = 65_536;
