@@ -121,9 +121,36 @@ impl Tracer {
 
 const _: () = assert!(size_of::<Tracer>() == 24);
 
+/// Where the record of the classic tracepoint `tcp:tcp_receive_reset` has its fields, in bytes.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ResetFields {
+    /// Own port, u16.
+    pub local_port: u32,
+    /// Peer's port, u16.
+    pub remote_port: u32,
+    /// Own address, 16 bytes; IPv4 is mapped.
+    pub local: u32,
+    /// Peer's address.
+    pub remote: u32,
+    /// Socket cookie, u64.
+    pub cookie: u32,
+}
+
+impl ResetFields {
+    /// Nothing is known yet.
+    pub const NONE: Self =
+        Self { local_port: ABSENT, remote_port: ABSENT, local: ABSENT, remote: ABSENT, cookie: ABSENT };
+}
+
+const _: () = assert!(size_of::<ResetFields>() == 20);
+
 // SAFETY: all fields are plain integers, and the size asserts above rule out padding.
 #[cfg(feature = "user")]
 unsafe impl aya::Pod for Offsets {}
+// SAFETY: as above.
+#[cfg(feature = "user")]
+unsafe impl aya::Pod for ResetFields {}
 // SAFETY: as above.
 #[cfg(feature = "user")]
 unsafe impl aya::Pod for Tracer {}

@@ -32,9 +32,13 @@ pub mod program {
     pub const CONNECT_BEGAN: &str = "connect_began";
     /// `kretprobe` on both.
     pub const CONNECT_RETURNED: &str = "connect_returned";
+    /// `sock_ops`: connections in kernels without type information.
+    pub const SOCKET_CALLED: &str = "socket_called";
+    /// `tracepoint/tcp:tcp_receive_reset`, in kernels without type information.
+    pub const RESET_RECEIVED_CLASSIC: &str = "reset_received_classic";
 
     /// Every program of the object.
-    pub const ALL: [&str; 11] = [
+    pub const ALL: [&str; 13] = [
         SOCKET_STATE,
         RESET_RECEIVED,
         RESET_SENT,
@@ -46,6 +50,8 @@ pub mod program {
         CONNECT_V6_EXITED,
         CONNECT_BEGAN,
         CONNECT_RETURNED,
+        SOCKET_CALLED,
+        RESET_RECEIVED_CLASSIC,
     ];
 }
 
@@ -70,6 +76,8 @@ pub mod map {
 pub mod global {
     /// A [`crate::config::Offsets`].
     pub const OFFSETS: &str = "OFFSETS";
+    /// A [`crate::config::ResetFields`].
+    pub const RESET_FIELDS: &str = "RESET_FIELDS";
     /// A [`crate::config::Tracer`].
     pub const TRACER: &str = "TRACER";
     /// A `u32`: not 0 when only the control groups in [`crate::map::ARMED`] are followed from their connects on.

@@ -19,8 +19,11 @@ mod maps;
 mod sock;
 
 use aya_ebpf::{
-    macros::{btf_tracepoint, cgroup_skb, fexit, kprobe, kretprobe},
-    programs::{BtfTracePointContext, FExitContext, ProbeContext, RetProbeContext, SkBuffContext},
+    macros::{btf_tracepoint, cgroup_skb, fexit, kprobe, kretprobe, sock_ops, tracepoint},
+    programs::{
+        BtfTracePointContext, FExitContext, ProbeContext, RetProbeContext, SkBuffContext, SockOpsContext,
+        TracePointContext,
+    },
 };
 
 /// A `cgroup_skb` program that returns this lets the packet pass; no program here returns anything else.
@@ -81,6 +84,18 @@ fn connect_began(ctx: ProbeContext) -> u32 {
 #[kretprobe]
 fn connect_returned(ctx: RetProbeContext) -> u32 {
     hook::connect::returned(&ctx)
+}
+
+/// 1 leaves the reply as the kernel has prepared it, which is its own default for all it asks (`tcp_call_bpf`, include/net/tcp.h).
+#[sock_ops]
+fn socket_called(ctx: SockOpsContext) -> u32 {
+    hook::ops::called(&ctx);
+    1
+}
+
+#[tracepoint(category = "tcp", name = "tcp_receive_reset")]
+fn reset_received_classic(ctx: TracePointContext) -> u32 {
+    hook::classic::reset_received(&ctx)
 }
 
 /// Programs cannot panic: the verifier refuses what could. The compiler wants a handler all the same.

@@ -58,6 +58,9 @@ pub mod flag {
     pub const SENTINEL: u16 = 16;
     /// The socket was accepted; only with [`SENTINEL`], which otherwise means that it connected.
     pub const ACCEPTED: u16 = 32;
+    /// Told from the kernel's public fields alone: no process, user or error; the network namespace is the lower half of its
+    /// cookie, and [`super::Ended::bytes_sent`] has the SYN in it.
+    pub const PUBLIC_FIELDS: u16 = 64;
 }
 
 /// The two ends of a connection, and the network namespace of the socket.
@@ -76,6 +79,9 @@ pub struct Endpoints {
     /// Inode of the network namespace.
     pub netns: u32,
 }
+
+/// The user id of nobody, where it is not known (`INVALID_UID`, include/linux/uidgid.h).
+pub const UNKNOWN_UID: u32 = u32::MAX;
 
 /// Who a socket belongs to.
 #[repr(C)]

@@ -34,8 +34,8 @@ pub(crate) fn armed_only() -> bool {
     loaded(&ARMED_ONLY) != 0
 }
 
-const AF_INET: u16 = 2;
-const AF_INET6: u16 = 10;
+pub(crate) const AF_INET: u16 = 2;
+pub(crate) const AF_INET6: u16 = 10;
 const IPPROTO_TCP: u16 = 6;
 /// Bit of `SOCK_DONE` in `sk_flags`: `tcp_fin` sets it (`enum sock_flags`, include/net/sock.h).
 const SOCK_DONE: u64 = 1 << 1;

@@ -9,7 +9,7 @@ fn what_cannot_be_said_exits_with_2_and_says_what_can() {
         (&["frobnicate"], "unrecognized subcommand 'frobnicate'"),
         (&[], "Usage: mtlsnoop <COMMAND>"),
         (&["trace", "-o", "yaml"], "[possible values: text, json]"),
-        (&["trace", "--capture", "adaptive"], "[possible values: always]"),
+        (&["trace", "--capture", "sometimes"], "[possible values: adaptive, always]"),
         (&["trace", "--color", "sometimes"], "[possible values: auto, always, never]"),
         (&["trace", "--duration", "5"], "30s, 5m or 1h30m"),
         (&["trace", "--duration", "0s"], "longer than nothing"),

@@ -40,7 +40,7 @@ fn written() -> String {
     for (what, names) in [
         ("program", program::ALL.as_slice()),
         ("map", map::ALL.as_slice()),
-        ("global", [global::OFFSETS, global::TRACER].as_slice()),
+        ("global", [global::OFFSETS, global::RESET_FIELDS, global::TRACER].as_slice()),
     ] {
         writeln!(text, "{what}").unwrap();
         for name in names {
@@ -72,7 +72,7 @@ fn kinds() -> Vec<(String, u32)> {
 }
 
 fn flags() -> Vec<(String, u32)> {
-    constants!(record::flag: SENT OWN PEER_CLOSED REASON)
+    constants!(record::flag: SENT OWN PEER_CLOSED REASON PUBLIC_FIELDS)
 }
 
 fn limits() -> Vec<(String, u32)> {
@@ -92,5 +92,5 @@ fn kinds_and_flags_are_told_apart() {
         assert!(bit.is_power_of_two() && seen & bit == 0, "{name}");
         seen | bit
     });
-    assert_eq!(bits.count_ones(), 4);
+    assert_eq!(bits.count_ones(), 5);
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use mtlsnoop_ebpf::{
-    config::{Offsets, Tracer},
+    config::{Offsets, ResetFields, Tracer},
     record::{
         ConnectFailed, Ended, Endpoints, Established, FirstBytes, HELLO_SEGMENT_BYTES, Header, HelloSegment,
         Opened, Owner, Reset,
@@ -66,6 +66,7 @@ pub(crate) fn all() -> Vec<Layout> {
         layout!(Established { header endpoints }),
         layout!(ConnectFailed { header endpoints owner error reserved }),
         layout!(Reset { header endpoints reason state }),
+        layout!(ResetFields { local_port remote_port local remote cookie }),
         layout!(Tracer { pid_namespace_device pid_namespace_inode pid reserved }),
         Layout {
             name: "Offsets",

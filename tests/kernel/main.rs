@@ -24,3 +24,4 @@ mod own;
 mod privacy;
 mod sentinel;
 mod start;
+mod without_types;

@@ -21,7 +21,8 @@ use crate::ground::{Ground, Pair};
 /// A running tracer with all its events, also those of other network namespaces.
 pub(crate) struct Watch {
     kernel: Kernel,
-    netns: u32,
+    /// Only what happens there is found; none where the kernel does not tell the namespaces' inodes.
+    netns: Option<u32>,
     events: Vec<Event>,
     engine: Engine,
     updates: Vec<Update>,
@@ -55,7 +56,12 @@ impl Watch {
     pub(crate) fn start_with(ground: &Ground, options: &Options) -> Result<Self> {
         let kernel = Kernel::start(options)?;
         let engine = Engine::new(Settings { connections: true, ..Settings::default() });
-        Ok(Self { kernel, netns: ground.inode()?, events: Vec::new(), engine, updates: Vec::new() })
+        Ok(Self { kernel, netns: Some(ground.inode()?), events: Vec::new(), engine, updates: Vec::new() })
+    }
+
+    /// Finds what happens in every network namespace.
+    pub(crate) fn any_netns(&mut self) {
+        self.netns = None;
     }
 
     /// The tracer, for what tests do with it.
@@ -108,7 +114,7 @@ impl Watch {
     pub(crate) fn opened(&mut self, to: SocketAddr) -> Result<Opened> {
         let netns = self.netns;
         self.until(&format!("a connect to {to}"), |event| match event {
-            Event::Opened(opened) if opened.owner.netns == netns && opened.remote == to => {
+            Event::Opened(opened) if is_at(netns, opened.owner.netns) && opened.remote == to => {
                 Some(opened.clone())
             }
             _ => None,
@@ -120,7 +126,7 @@ impl Watch {
         let netns = self.netns;
         self.until(&format!("a connection accepted from {from}"), |event| match event {
             Event::Accepted(accepted)
-                if (accepted.owner.netns, accepted.local, accepted.remote) == (netns, to, from) =>
+                if is_at(netns, accepted.owner.netns) && (accepted.local, accepted.remote) == (to, from) =>
             {
                 Some(accepted.clone())
             }
@@ -139,7 +145,9 @@ impl Watch {
     pub(crate) fn ended_at(&mut self, local: SocketAddr, remote: SocketAddr) -> Result<Ended> {
         let netns = self.netns;
         self.until(&format!("the end of {local}"), |event| match event {
-            Event::Ended(ended) if (ended.netns, ended.local, ended.remote) == (netns, local, remote) => {
+            Event::Ended(ended)
+                if is_at(netns, ended.netns) && (ended.local, ended.remote) == (local, remote) =>
+            {
                 Some(ended.clone())
             }
             _ => None,
@@ -172,7 +180,7 @@ impl Watch {
     ) -> Result<Listener> {
         let netns = self.netns;
         self.until(&format!("a listener at {at}"), |event| {
-            of(event).filter(|seen| (seen.owner.netns, seen.local) == (netns, at)).cloned()
+            of(event).filter(|seen| is_at(netns, seen.owner.netns) && seen.local == at).cloned()
         })
     }
 
@@ -213,6 +221,11 @@ impl Watch {
     pub(crate) fn updates(&self) -> &[Update] {
         &self.updates
     }
+}
+
+/// It happened where this looks.
+fn is_at(netns: Option<u32>, seen: u32) -> bool {
+    netns.is_none_or(|netns| netns == seen)
 }
 
 impl Story {

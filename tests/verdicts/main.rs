@@ -119,6 +119,39 @@ fn a_silent_listener() -> Result<()> {
     })
 }
 
+/// What is known without the kernel's type information: the pods by their addresses, and no process.
+#[test]
+fn both_kinds_of_evidence_without_type_information() -> Result<()> {
+    for (backend, behaviour, confidence) in
+        [(Backend::NeverAnswers, "silent", "likely"), (Backend::Answers, "plaintext", "certain")]
+    {
+        let mut scene = scene().start(Cluster::start()?)?;
+        scene.serve(backend)?;
+        let mut watched = Watched::start(scene, &["--btf", "/nonexistent"])?;
+        for server in [watched.scene.address(), watched.scene.address_ipv6()] {
+            greet(&watched, server)?;
+            let finding = watched.finding(server)?;
+            for (key, value) in [
+                ("/code", json!("mtls-to-plaintext")),
+                ("/cause/code", json!("headless-unconditional-mtls")),
+                ("/confidence", json!(confidence)),
+                ("/incomplete", json!(false)),
+                ("/client/workload", json!("Deployment/redis-client")),
+                ("/server/pod", json!("redis-0")),
+                ("/server/service", json!("redis")),
+                ("/listener/behaviour", json!(behaviour)),
+                ("/outcome/ended_by", json!("client")),
+                ("/outcome/bytes_sent", json!(hello()?.len())),
+            ] {
+                assert_eq!(finding.pointer(key), Some(&value), "{key}: {finding:#}");
+            }
+            assert_eq!(finding["client"].get("process"), None, "{finding:#}");
+        }
+        watched.end()?;
+    }
+    Ok(())
+}
+
 #[test]
 fn a_listener_that_answers_in_plaintext() -> Result<()> {
     check(&Expected {

@@ -136,8 +136,8 @@ impl Joins {
     }
 }
 
-/// User and cgroup are the same; the accepted socket's group is not known, so the group cannot tell.
+/// User and cgroup are known to be the same; the accepted socket's group is not known, so the group cannot tell.
 fn is_same_owner(one: &Owner, other: &Owner) -> bool {
     let is_same_cgroup = one.cgroup == other.cgroup || one.cgroup == 0 || other.cgroup == 0;
-    one.uid == other.uid && is_same_cgroup
+    one.known_uid().is_some() && one.uid == other.uid && is_same_cgroup
 }

@@ -20,11 +20,8 @@ use crate::{
     emit,
     hook::state,
     maps::{CONNECTING, Connecting},
-    sock::{mapped, offset},
+    sock::{AF_INET, AF_INET6, mapped, offset},
 };
-
-const AF_INET: u16 = 2;
-const AF_INET6: u16 = 10;
 
 /// Where the port is in `struct sockaddr_in` and `struct sockaddr_in6` (include/uapi/linux/in.h, in6.h).
 const PORT_AT: usize = 2;

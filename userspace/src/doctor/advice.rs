@@ -14,7 +14,7 @@ pub(super) fn advice(examination: &Examination) -> String {
             "Tracing is not possible: this process lacks {}; try `sudo mtlsnoop doctor`.",
             capability::named(&missing)
         ),
-        (false, true) if examination.hooks.iter().any(is_denied) => {
+        (false, true) if examination.hooks.iter().any(is_forbidden) => {
             "Tracing is not possible, although the capabilities are there: a user namespace (a rootless container), a seccomp \
              profile or the kernel's lockdown mode is in the way; try on the node itself."
                 .to_owned()
@@ -84,6 +84,6 @@ fn lost(examination: &Examination) -> Vec<&'static str> {
     lost
 }
 
-fn is_denied(hook: &Examined) -> bool {
-    hook.variants.iter().any(|tried| tried.was_denied)
+fn is_forbidden(hook: &Examined) -> bool {
+    hook.is_required && hook.used().is_none() && hook.variants.iter().all(|tried| tried.was_forbidden)
 }

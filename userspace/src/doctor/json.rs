@@ -198,7 +198,7 @@ impl From<&Examined> for Hook {
 
 impl From<&Tried> for Variant {
     fn from(tried: &Tried) -> Self {
-        let Tried { program, lost, ref refused, was_denied: _ } = *tried;
+        let Tried { program, lost, ref refused, was_forbidden: _ } = *tried;
         Self { program, works: refused.is_none(), lost, refused: refused.clone() }
     }
 }

@@ -114,7 +114,7 @@ mod tests {
     };
 
     fn tried(program: &'static str, lost: Option<&'static str>, refused: Option<&str>) -> Tried {
-        Tried { program, lost, refused: refused.map(str::to_owned), was_denied: false }
+        Tried { program, lost, refused: refused.map(str::to_owned), was_forbidden: false }
     }
 
     /// A node with version 1 of control groups, whose kernel takes the second variant of one hook and none of another.

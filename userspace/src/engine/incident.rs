@@ -60,19 +60,19 @@ pub(super) struct Success<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Actor {
     netns: u32,
-    uid: u32,
+    uid: Option<u32>,
     process: ProcessName,
 }
 
 impl Actor {
     fn of(owner: &Owner) -> Self {
-        Self { netns: owner.netns, uid: owner.uid, process: owner.process }
+        Self { netns: owner.netns, uid: owner.known_uid(), process: owner.process }
     }
 
-    /// In the same namespace the app's own socket has the same destination as its sidecar's: it must be the same user
+    /// Of a socket whose user is not known it cannot be told. In the same namespace the app's own socket has the same destination as its sidecar's: it must be the same user
     /// and process. Another namespace is another pod of the same workload.
     fn is_mended_by(self, other: Self) -> bool {
-        self == other || self.netns != other.netns
+        (self.uid.is_some() && self == other) || self.netns != other.netns
     }
 }
 

@@ -75,14 +75,21 @@ pub struct Owner {
     pub pid: u32,
     /// Command name; empty when not known.
     pub process: ProcessName,
-    /// User id of the socket.
+    /// User id of the socket; the highest number when not known.
     pub uid: u32,
     /// Group id of the process; 0 when not known.
     pub gid: u32,
     /// cgroup id; 0 when not known.
     pub cgroup: u64,
-    /// Inode of the network namespace.
+    /// Inode of the network namespace (or another number of it, where the kernel does not tell the inode).
     pub netns: u32,
+}
+
+impl Owner {
+    /// The user, unless the source could not tell: then it is nobody's number (`(uid_t) -1`).
+    pub fn known_uid(&self) -> Option<u32> {
+        (self.uid != u32::MAX).then_some(self.uid)
+    }
 }
 
 /// A connect was started, or a connection was accepted.

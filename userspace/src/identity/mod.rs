@@ -106,7 +106,7 @@ impl Identity {
         if let Some(owner) = owner {
             party.process = (!owner.process.is_empty()).then(|| owner.process.as_str().into());
             party.pid = (owner.pid != 0).then_some(owner.pid);
-            party.uid = Some(owner.uid);
+            party.uid = owner.known_uid();
             party.container = self.container_of(owner.cgroup);
         }
         if let Some(pod) = self.pod_of(address.ip(), owner) {

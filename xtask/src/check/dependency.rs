@@ -159,7 +159,7 @@ mod tests {
 
     /// Files that make every module exist that a rule names.
     fn modules() -> Vec<Source> {
-        ["flow", "attempt", "listener", "identity", "verdict", "engine", "source", "sink"]
+        ["flow", "attempt", "listener", "identity", "suspicion", "verdict", "engine", "source", "sink"]
             .map(|name| example(&format!("userspace/src/{name}/mod.rs"), ""))
             .into()
     }

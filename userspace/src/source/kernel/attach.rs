@@ -5,14 +5,16 @@ use std::fs::File;
 use aya::{
     Btf, Ebpf,
     programs::{
-        BtfTracePoint, CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, FExit, KProbe, Program, ProgramError,
+        BtfTracePoint, CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, FExit, KProbe, Program,
+        ProgramError, SockOps, TracePoint,
     },
 };
 
 use crate::source::kernel::{
     capability::{Capability, Held},
-    error::{NotPermitted, StartError, chain, is_of_permission},
+    error::{NotPermitted, StartError, chain, is_forbidden, is_of_permission},
     hooks::{Hook, Part, Place, Plan, Variant},
+    tracefs::{self, LayoutError},
 };
 
 /// Everything it takes to attach a hook.
@@ -48,6 +50,9 @@ pub(super) enum Refusal {
     /// It needs the kernel's types.
     #[error("it needs the kernel's type information, which is not usable here")]
     NoTypes,
+    /// It needs to know where the fields of a tracepoint are.
+    #[error(transparent)]
+    NoLayout(#[from] LayoutError),
     /// It needs a control group to be attached to.
     #[error("it needs a cgroup v2 hierarchy, and there is none here")]
     NoCgroup,
@@ -57,9 +62,14 @@ pub(super) enum Refusal {
 }
 
 impl Refusal {
-    /// It would be taken from somebody with more capabilities.
+    /// It may be taken from somebody with more capabilities.
     pub(super) fn is_of_permission(&self) -> bool {
         matches!(self, Self::Kernel(error) if is_of_permission(error))
+    }
+
+    /// It is not even looked at.
+    pub(super) fn is_forbidden(&self) -> bool {
+        matches!(self, Self::Kernel(error) if is_forbidden(error))
     }
 }
 
@@ -153,6 +163,12 @@ impl Attacher<'_> {
             // Where fields are is known from the types.
             Place::Probe(_) if self.btf.is_err() => return Err(Refusal::NoTypes),
             Place::Probe(_) => TryInto::<&mut KProbe>::try_into(program)?.load()?,
+            Place::ResetReceived => {
+                // The fields are in a global that was set before load, if they could be read.
+                tracefs::reset_received()?;
+                TryInto::<&mut TracePoint>::try_into(program)?.load()?;
+            }
+            Place::Calls => TryInto::<&mut SockOps>::try_into(program)?.load()?,
             Place::Egress | Place::Ingress => TryInto::<&mut CgroupSkb>::try_into(program)?.load()?,
         }
         Ok(())
@@ -176,6 +192,8 @@ impl Attacher<'_> {
             Some(Program::FExit(program)) => program.unload(),
             Some(Program::KProbe(program)) => program.unload(),
             Some(Program::CgroupSkb(program)) => program.unload(),
+            Some(Program::SockOps(program)) => program.unload(),
+            Some(Program::TracePoint(program)) => program.unload(),
             _ => Ok(()),
         };
     }
@@ -196,6 +214,12 @@ impl Attacher<'_> {
                     program.attach(function, 0)?;
                 }
             }
+            Place::ResetReceived => {
+                TryInto::<&mut TracePoint>::try_into(program)?.attach("tcp", "tcp_receive_reset")?;
+            }
+            Place::Calls => {
+                TryInto::<&mut SockOps>::try_into(program)?.attach(root?, CgroupAttachMode::Single)?;
+            }
             Place::Egress => attach_cgroup(program.try_into()?, root?, CgroupSkbAttachType::Egress)?,
             Place::Ingress => attach_cgroup(program.try_into()?, root?, CgroupSkbAttachType::Ingress)?,
         }
@@ -204,9 +228,9 @@ impl Attacher<'_> {
 }
 
 impl Choice {
-    /// The kernel took a variant.
-    pub(super) fn is_taken(&self) -> bool {
-        self.taken.is_some()
+    /// The kernel took the first variant, which is the one that the microscope knows.
+    pub(super) fn is_best(&self) -> bool {
+        self.taken == Some(0)
     }
 
     fn add(&mut self, variant: &Variant, refusal: &Refusal) {

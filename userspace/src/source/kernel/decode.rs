@@ -30,6 +30,8 @@ pub(super) struct Decoded {
     pub(super) socket: u64,
     /// The tracer itself did it.
     pub(super) is_own: bool,
+    /// It is told from the kernel's public fields alone.
+    pub(super) is_public: bool,
     /// What began failed at once, with this errno.
     pub(super) failed: Option<u32>,
 }
@@ -64,7 +66,14 @@ pub(super) fn decode(bytes: &[u8], clock: &Clock) -> Result<Decoded, Undecodable
         }
         _ => return Err(Undecodable::Unknown),
     };
-    Ok(Decoded { event, socket: header.socket, is_own: header.flags & flag::OWN != 0, failed })
+    let has = |bit| header.flags & bit != 0;
+    Ok(Decoded {
+        event,
+        socket: header.socket,
+        is_own: has(flag::OWN),
+        is_public: has(flag::PUBLIC_FIELDS),
+        failed,
+    })
 }
 
 fn read<T: FromBytes + Immutable + KnownLayout>(bytes: &[u8]) -> Result<T, Undecodable> {
@@ -134,7 +143,8 @@ fn ended(bytes: &[u8], clock: &Clock) -> Result<Ended, Undecodable> {
         // The peer's FIN takes one number of the sequence space (RFC 9293 §3.4).
         bytes_received: record.bytes_received.saturating_sub(u64::from(peer_closed)),
         peer_closed,
-        last_sent: (record.bytes_sent > 0).then(|| last_sent(time, record.last_sent_ago_jiffies, clock)),
+        last_sent: (record.bytes_sent > 0 && record.header.flags & flag::PUBLIC_FIELDS == 0)
+            .then(|| last_sent(time, record.last_sent_ago_jiffies, clock)),
         srtt_us: record.srtt_us,
         accepted: (record.header.flags & flag::SENTINEL != 0)
             .then_some(record.header.flags & flag::ACCEPTED != 0),

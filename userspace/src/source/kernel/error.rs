@@ -96,6 +96,8 @@ pub(super) fn chain(error: &dyn Error) -> String {
 
 /// How aya introduces the log of the verifier.
 const LOG: &str = "Verifier output:";
+/// How its last lines begin, which tell how much it took (`print_verification_stats`, kernel/bpf/verifier.c).
+const STATISTICS: [&str; 3] = ["verification time ", "stack depth ", "processed "];
 
 fn without_log(text: &str) -> String {
     let one_line = |text: &str| {
@@ -104,8 +106,8 @@ fn without_log(text: &str) -> String {
     let Some((before, log)) = text.split_once(LOG) else { return one_line(text) };
     let before = one_line(before);
     let before = before.trim_end_matches(['.', ' ']);
-    // The last line tells how long it took (`print_verification_stats`, kernel/bpf/verifier.c).
-    let is_said = |line: &&str| !line.is_empty() && !line.starts_with("processed ");
+    let is_said =
+        |line: &&str| !line.is_empty() && !STATISTICS.iter().any(|beginning| line.starts_with(beginning));
     match log.lines().map(str::trim).rfind(is_said) {
         Some(last) => format!("{before} ({last})"),
         None => before.to_owned(),
@@ -114,15 +116,18 @@ fn without_log(text: &str) -> String {
 
 /// The kernel said `EPERM` or `EACCES`.
 pub(super) fn is_of_permission(error: &(dyn Error + 'static)) -> bool {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        let kind = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
-        if kind == Some(std::io::ErrorKind::PermissionDenied) {
-            return true;
-        }
-        cause = error.source();
-    }
-    false
+    matches!(errno(error), Some(Errno::EPERM | Errno::EACCES))
+}
+
+/// The kernel said `EPERM`. Its verifier says `EACCES`, also of programs that it would take from nobody.
+pub(super) fn is_forbidden(error: &(dyn Error + 'static)) -> bool {
+    errno(error) == Some(Errno::EPERM)
+}
+
+/// What the kernel said, as deep as it may be.
+fn errno(error: &(dyn Error + 'static)) -> Option<Errno> {
+    let number = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::raw_os_error);
+    number.map(Errno::from_raw).or_else(|| errno(error.source()?))
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use crate::source::{
         Options,
         attach::Attacher,
         capability::{Capability, Held},
-        error::chain,
+        error::{chain, is_forbidden},
         hooks::{self, Capture, Plan},
         load::Machine,
     },
@@ -80,8 +80,8 @@ pub struct Tried {
     pub lost: Option<&'static str>,
     /// Why it cannot be used; none if it can.
     pub refused: Option<String>,
-    /// It is not allowed to this process, and might be to others.
-    pub was_denied: bool,
+    /// The kernel forbids it without a look at it.
+    pub was_forbidden: bool,
 }
 
 /// A mode of capture.
@@ -156,9 +156,9 @@ fn try_hooks(machine: &Machine, options: &Options) -> Vec<Examined> {
                 .collect()
         }
         Err(error) => {
-            let was_denied = super::error::is_of_permission(&error);
+            let was_forbidden = is_forbidden(&error);
             let reason = chain(&error);
-            plans.into_iter().map(|plan| examined(plan, |_| Err((reason.clone(), was_denied)))).collect()
+            plans.into_iter().map(|plan| examined(plan, |_| Err((reason.clone(), was_forbidden)))).collect()
         }
     }
 }
@@ -168,7 +168,7 @@ fn attempt(attacher: &mut Attacher<'_>, plan: &Plan, index: usize) -> Result<(),
     attacher
         .load(variant)
         .and_then(|()| attacher.attach_variant(variant))
-        .map_err(|refusal| (refusal.to_string(), refusal.is_of_permission()))
+        .map_err(|refusal| (refusal.to_string(), refusal.is_forbidden()))
 }
 
 /// `attempt` tries a variant by its place in the plan, and gives the reason when it cannot be used, and whether that is of
@@ -176,11 +176,11 @@ fn attempt(attacher: &mut Attacher<'_>, plan: &Plan, index: usize) -> Result<(),
 fn examined(plan: &Plan, mut attempt: impl FnMut(usize) -> Result<(), (String, bool)>) -> Examined {
     let Plan { name, gives, variants, is_required, lost_without } = *plan;
     let tried = variants.iter().enumerate().map(|(index, variant)| {
-        let (refused, was_denied) = match attempt(index) {
+        let (refused, was_forbidden) = match attempt(index) {
             Ok(()) => (None, false),
-            Err((reason, was_denied)) => (Some(reason), was_denied),
+            Err((reason, was_forbidden)) => (Some(reason), was_forbidden),
         };
-        Tried { program: variant.name(), lost: variant.lost, refused, was_denied }
+        Tried { program: variant.name(), lost: variant.lost, refused, was_forbidden }
     });
     Examined { name, gives, lost_without, is_required, variants: tried.collect() }
 }

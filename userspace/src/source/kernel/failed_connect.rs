@@ -40,7 +40,7 @@ impl FailedConnects {
     /// Takes what a record says, and gives what is known now, in its order.
     pub(super) fn pass(&mut self, decoded: Decoded, sink: &mut dyn FnMut(Decoded)) {
         match decoded {
-            Decoded { event: Event::Opened(opened), socket, is_own, failed: Some(error) } => {
+            Decoded { event: Event::Opened(opened), socket, is_own, failed: Some(error), .. } => {
                 self.failed(opened, socket, is_own, error, sink);
             }
             decoded if self.is_hooked && may_have_failed(&decoded.event) => self.newer.push(decoded),
@@ -68,14 +68,14 @@ impl FailedConnects {
     ) {
         if let Some(Decoded { event: Event::Ended(ended), .. }) = self.take(socket) {
             let event = Event::Ended(Ended { error, ..ended });
-            return sink(Decoded { event, socket, is_own, failed: None });
+            return sink(Decoded { event, socket, is_own, is_public: false, failed: None });
         }
         self.seen += 1;
         let socket = if socket == 0 { self.next_unnamed() } else { socket };
         let opened = Opened { socket: SocketId(socket), ..opened };
         let ended = Event::Ended(end_of(&opened, error));
         for event in [Event::Opened(opened), ended] {
-            sink(Decoded { event, socket, is_own, failed: None });
+            sink(Decoded { event, socket, is_own, is_public: false, failed: None });
         }
     }
 
@@ -98,7 +98,7 @@ fn may_have_failed(event: &Event) -> bool {
 }
 
 /// Nothing was sent.
-fn end_of(opened: &Opened, error: u32) -> Ended {
+pub(super) fn end_of(opened: &Opened, error: u32) -> Ended {
     Ended {
         time: opened.time,
         socket: opened.socket,
@@ -142,12 +142,18 @@ mod tests {
     }
 
     fn began(socket: u64) -> Decoded {
-        Decoded { event: Event::Opened(opened(socket)), socket, is_own: false, failed: None }
+        Decoded {
+            event: Event::Opened(opened(socket)),
+            socket,
+            is_own: false,
+            is_public: false,
+            failed: None,
+        }
     }
 
     fn ended(socket: u64, error: u32) -> Decoded {
         let event = Event::Ended(end_of(&opened(socket), error));
-        Decoded { event, socket, is_own: false, failed: None }
+        Decoded { event, socket, is_own: false, is_public: false, failed: None }
     }
 
     fn failed(socket: u64, error: u32) -> Decoded {

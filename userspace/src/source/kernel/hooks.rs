@@ -15,6 +15,10 @@ pub(super) enum Place {
     Exit(&'static str),
     /// `kprobe` or `kretprobe`, as the program is, on each of these functions.
     Probe(&'static [&'static str]),
+    /// `tracepoint/tcp:tcp_receive_reset`: the classic one.
+    ResetReceived,
+    /// `sock_ops` of the root cgroup.
+    Calls,
     /// `cgroup_skb/egress` of the root cgroup.
     Egress,
     /// `cgroup_skb/ingress` of the root cgroup.
@@ -25,8 +29,12 @@ impl Place {
     /// What loading and attaching there needs, found by test (`tests/kernel/capability.rs`).
     pub(super) fn needs(self) -> &'static [Capability] {
         match self {
-            Self::Tracepoint(_) | Self::Exit(_) | Self::Probe(_) => &[Capability::Bpf, Capability::Perfmon],
-            Self::Egress | Self::Ingress => &[Capability::Bpf, Capability::Perfmon, Capability::NetAdmin],
+            Self::Tracepoint(_) | Self::Exit(_) | Self::Probe(_) | Self::ResetReceived => {
+                &[Capability::Bpf, Capability::Perfmon]
+            }
+            Self::Calls | Self::Egress | Self::Ingress => {
+                &[Capability::Bpf, Capability::Perfmon, Capability::NetAdmin]
+            }
         }
     }
 }
@@ -37,6 +45,8 @@ impl fmt::Display for Place {
             Self::Tracepoint(name) => write!(formatter, "tp_btf/{name}"),
             Self::Exit(function) => write!(formatter, "fexit/{function}"),
             Self::Probe(functions) => write!(formatter, "kprobe/{}", functions.join(",")),
+            Self::ResetReceived => formatter.write_str("tracepoint/tcp:tcp_receive_reset"),
+            Self::Calls => formatter.write_str("sock_ops"),
             Self::Egress => formatter.write_str("cgroup_skb/egress"),
             Self::Ingress => formatter.write_str("cgroup_skb/ingress"),
         }
@@ -138,7 +148,16 @@ impl Capture {
 const CONNECTIONS: Plan = Plan {
     name: "connections",
     gives: "who connects to whom, with process, container, bytes and errors; who listens",
-    variants: &[Variant { parts: &[tracepoint(program::SOCKET_STATE, "inet_sock_set_state")], lost: None }],
+    variants: &[
+        Variant { parts: &[tracepoint(program::SOCKET_STATE, "inet_sock_set_state")], lost: None },
+        Variant {
+            parts: &[Part { program: program::SOCKET_CALLED, place: Place::Calls }],
+            lost: Some(
+                "processes, users, containers and errors are not known, connections older than the trace are not seen, and a \
+                 finding is resolved by other pods only",
+            ),
+        },
+    ],
     is_required: true,
     lost_without: "connections cannot be followed",
 };
@@ -154,7 +173,13 @@ const SOCKET_ENDS: Plan = Plan {
 const RESETS_RECEIVED: Plan = Plan {
     name: "resets received",
     gives: "which connections the other end cut",
-    variants: &[Variant { parts: &[tracepoint(program::RESET_RECEIVED, "tcp_receive_reset")], lost: None }],
+    variants: &[
+        Variant { parts: &[tracepoint(program::RESET_RECEIVED, "tcp_receive_reset")], lost: None },
+        Variant {
+            parts: &[Part { program: program::RESET_RECEIVED_CLASSIC, place: Place::ResetReceived }],
+            lost: None,
+        },
+    ],
     is_required: false,
     lost_without: "a received reset is told by the socket's error only",
 };
@@ -266,6 +291,16 @@ impl Hook {
     /// It is the one for connects that fail at once, and attached.
     pub(super) fn tells_failed_connects(&self) -> bool {
         self.name == CONNECTS_FAILED.name && self.program.is_some()
+    }
+
+    /// It tells of connections from the kernel's public fields alone.
+    pub(super) fn tells_public_fields(&self) -> bool {
+        self.program == Some(program::SOCKET_CALLED)
+    }
+
+    /// It is the one for received resets, and attached.
+    pub(super) fn tells_resets(&self) -> bool {
+        self.name == RESETS_RECEIVED.name && self.program.is_some()
     }
 
     /// It tells less here than it could.

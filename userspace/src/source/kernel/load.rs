@@ -7,7 +7,7 @@ use aya::{
     maps::{HashMap, MapData, MapError, PerCpuArray, RingBuf},
 };
 use mtlsnoop_ebpf::{
-    config::{Offsets, Tracer},
+    config::{Offsets, ResetFields, Tracer},
     global, map,
 };
 
@@ -20,7 +20,7 @@ use crate::source::{
         error::{NotPermitted, StartError, chain, is_of_permission},
         hooks::{Capture, Hook},
         microscope::Microscope,
-        offsets,
+        offsets, tracefs,
     },
 };
 
@@ -81,12 +81,14 @@ impl Machine {
         let tracer = tracer().unwrap_or(Tracer::NONE);
         let armed_only = u32::from(options.capture != Capture::Always);
         let log_level: u8 = if options.kernel_log { u8::MAX } else { 0 };
+        let reset_fields = tracefs::reset_received().unwrap_or(ResetFields::NONE);
         let offsets = self.types.as_ref().map_or(Offsets::NONE, |types| types.offsets);
         EbpfLoader::new()
             .btf(self.types.as_ref().ok().map(|types| &types.btf))
             .verifier_log_level(VerifierLogLevel::default())
             .allow_unsupported_maps()
             .override_global(global::OFFSETS, &offsets, true)
+            .override_global(global::RESET_FIELDS, &reset_fields, true)
             .override_global(global::TRACER, &tracer, true)
             .override_global(global::ARMED_ONLY, &armed_only, true)
             .override_global(aya_log::LEVEL, &log_level, false)
@@ -120,7 +122,7 @@ pub(super) fn load(options: &Options) -> Result<Loaded, StartError> {
     let chosen: Vec<_> = options.capture.plans().iter().map(|plan| attacher.choose(plan)).collect();
     let armed_later: Vec<_> =
         options.capture.armed_plans().iter().map(|plan| attacher.choose(plan)).collect();
-    let can_arm = !armed_later.is_empty() && armed_later.iter().all(Choice::is_taken);
+    let can_arm = !armed_later.is_empty() && armed_later.iter().all(Choice::is_best);
     let waiting = armed_later.into_iter().map(|choice| attacher.attach_later(choice));
     let waiting = waiting.collect::<Result<Vec<_>, _>>()?;
     let in_use = chosen.into_iter().map(|choice| attacher.attach(choice));

@@ -12,9 +12,11 @@ mod load;
 mod microscope;
 mod offsets;
 mod own;
+mod public_fields;
 #[cfg(test)]
 mod readme;
 mod told;
+mod tracefs;
 
 pub use error::{NotPermitted, StartError};
 pub use hooks::{Capture, Hook};
@@ -44,7 +46,7 @@ use crate::{
         hierarchy::Root,
         kernel::{
             clock::Clock, decode::Decoded, failed_connect::FailedConnects, microscope::Microscope,
-            own::OwnSockets, told::Told,
+            own::OwnSockets, public_fields::PublicFields, told::Told,
         },
         listeners,
     },
@@ -111,6 +113,7 @@ pub struct Kernel {
     /// Cgroups whose path was given.
     named: FxHashSet<u64>,
     failed_connects: FailedConnects,
+    public_fields: PublicFields,
     own: OwnSockets,
     /// Only where ends are told by the sentinel.
     told: Option<Told>,
@@ -156,6 +159,7 @@ impl Kernel {
             cgroups: CgroupNames::new(mount.map(Path::to_owned).unwrap_or_default()),
             named: FxHashSet::default(),
             failed_connects: FailedConnects::new(coverage.iter().any(Hook::tells_failed_connects)),
+            public_fields: PublicFields::new(&coverage),
             own: OwnSockets::default(),
             told: (capture == event::Capture::Adaptive).then(Told::default),
             microscope,
@@ -234,7 +238,9 @@ impl Kernel {
 
     /// At most a ring's worth: records that keep coming faster than they are taken must not hold back the count.
     fn drain_ring(&mut self, now: Time, sink: &mut dyn FnMut(Event)) {
-        let Self { ring, clock, failed_connects, told, own, cgroups, named, undecodable, .. } = self;
+        let Self {
+            ring, clock, failed_connects, public_fields, told, own, cgroups, named, undecodable, ..
+        } = self;
         let mut pass = |decoded: Decoded| {
             let is_news = told.as_mut().is_none_or(|told| told.is_news(&decoded));
             if !own.is_own(&decoded) && is_news {
@@ -245,7 +251,7 @@ impl Kernel {
         for _ in 0..self.ring_records {
             let Some(item) = ring.next() else { break };
             match decode::decode(&item, clock) {
-                Ok(decoded) => failed_connects.pass(decoded, &mut pass),
+                Ok(decoded) => failed_connects.pass(public_fields.complete(decoded), &mut pass),
                 Err(_) => *undecodable += 1,
             }
         }

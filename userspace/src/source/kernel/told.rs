@@ -80,7 +80,7 @@ mod tests {
             remote: local,
             owner: Owner::default(),
         };
-        Decoded { event: Event::Opened(opened), socket, is_own: false, failed: None }
+        Decoded { event: Event::Opened(opened), socket, is_own: false, is_public: false, failed: None }
     }
 
     fn ended(socket: u64, accepted: Option<bool>) -> Decoded {
@@ -103,7 +103,7 @@ mod tests {
             srtt_us: 0,
             accepted,
         };
-        Decoded { event: Event::Ended(ended), socket, is_own: false, failed: None }
+        Decoded { event: Event::Ended(ended), socket, is_own: false, is_public: false, failed: None }
     }
 
     #[test]
