@@ -1,12 +1,11 @@
 //! Two speeds: with `--capture adaptive` a client that fails is suspected at once, and seen whole when it tries again.
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use mtlsnoop_tests::cluster::Cluster;
 use mtlsnoop_tests::scene::{Scene, SceneSpec};
 use mtlsnoop_tests::server::Backend;
-use mtlsnoop_tests::wait;
-use mtlsnoop_tests::watched::{SOON, Watched, is_at};
-use serde_json::{Value, json};
+use mtlsnoop_tests::watched::{SOON, Watched};
+use serde_json::json;
 
 const ADAPTIVE: [&str; 3] = ["--capture", "adaptive", "-v"];
 
@@ -16,42 +15,24 @@ fn scene(backend: Backend, port: u16) -> Result<Scene> {
     Ok(scene)
 }
 
-/// The tracer has said on its standard error that it watches a pod of this cluster so.
-fn has_said(watched: &Watched, how: &str) -> Result<bool> {
-    let group = watched.scene.cluster.cgroup().file_name().context("the cluster has no control group")?;
-    let group = group.to_string_lossy().into_owned();
-    let stderr = watched.tracer.stderr();
-    Ok(stderr.lines().any(|line| line.starts_with("watching") && line.contains(&group) && line.contains(how)))
-}
-
-fn wait_for_notice(watched: &Watched, how: &str) -> Result<()> {
-    wait::until_true(how, SOON, || has_said(watched, how))
-}
-
-fn finding(watched: &mut Watched, wanted: impl Fn(&Value) -> bool) -> Result<Value> {
-    let found = watched.tracer.wait_for("a finding", SOON, |line| line["kind"] == "finding" && wanted(line));
-    Ok(found.with_context(|| watched.tracer.stderr())?.1)
-}
-
 #[test]
 fn one_failure_is_reported_by_its_end_and_the_next_one_is_seen_whole() -> Result<()> {
     let scene = scene(Backend::Redis, 6379)?;
     let _sidecar = scene.client_sidecar(&scene.unconditional_mtls()?)?;
     let mut watched = Watched::start(scene, &ADAPTIVE)?;
     for server in [watched.scene.address(), watched.scene.address_ipv6()] {
-        let is_here = |line: &Value| is_at(&line["server"], server);
         // The second address is of the same pod, which is watched already.
         if server.is_ipv4() {
             watched.app_sends(b"PING\r\n", server)?;
-            let told = finding(&mut watched, is_here)?;
+            let told = watched.finding_like(server, |_| true)?;
             assert_eq!(told["confidence"], "possible", "{told:#}");
             assert_eq!(told.get("client_hello"), None, "nothing was looked at: {told:#}");
             assert_eq!(told["listener"]["behaviour"], "silent", "{told:#}");
             assert_eq!(told["client"]["container"], "istio-proxy", "{told:#}");
-            wait_for_notice(&watched, "closely")?;
+            watched.wait_until_said("closely")?;
         }
         watched.app_sends(b"PING\r\n", server)?;
-        let seen = finding(&mut watched, |line| is_here(line) && line["confidence"] == "likely")?;
+        let seen = watched.finding_like(server, |line| line["confidence"] == "likely")?;
         for (key, value) in [
             ("/code", json!("mtls-to-plaintext")),
             ("/cause/code", json!("headless-unconditional-mtls")),
@@ -78,9 +59,9 @@ fn an_answer_is_direct_evidence_at_the_second_attempt() -> Result<()> {
     watched.app_sends(b"version\r\n", server)?;
     let suspect = watched.connection(server, |line| line.get("suspicion").is_some())?;
     assert_eq!(suspect["suspicion"], "cut-short", "{suspect:#}");
-    wait_for_notice(&watched, "closely")?;
+    watched.wait_until_said("closely")?;
     watched.app_sends(b"version\r\n", server)?;
-    let seen = finding(&mut watched, |line| is_at(&line["server"], server))?;
+    let seen = watched.finding_like(server, |_| true)?;
     assert_eq!((&seen["confidence"], &seen["count"]), (&json!("certain"), &json!(1)), "{seen:#}");
     assert_eq!(seen["listener"]["protocol"], "memcached", "{seen:#}");
     watched.end()?;
@@ -94,16 +75,16 @@ fn what_was_mended_is_resolved_and_what_is_quiet_is_watched_no_longer() -> Resul
     let mut watched = Watched::start(scene, &[&ADAPTIVE[..], &["--disarm-after", "4s"]].concat())?;
     let server = watched.scene.address();
     watched.app_sends(b"PING\r\n", server)?;
-    wait_for_notice(&watched, "closely")?;
+    watched.wait_until_said("closely")?;
     watched.app_sends(b"PING\r\n", server)?;
-    finding(&mut watched, |line| line["confidence"] == "likely")?;
+    watched.finding_like(server, |line| line["confidence"] == "likely")?;
     drop(sidecar);
     let plain = watched.scene.unconditional_mtls()?.disabled();
     let _sidecar = watched.scene.client_sidecar(&plain)?;
     let reply = watched.app_sends(b"PING\r\n", server)?;
     assert!(!reply.received_hex.is_empty(), "mended, and yet no answer: {reply:?}");
     watched.tracer.wait_for("the resolution", SOON, |line| line["kind"] == "resolved")?;
-    wait_for_notice(&watched, "no longer")?;
+    watched.wait_until_said("no longer")?;
     watched.end()?;
     Ok(())
 }
@@ -121,7 +102,7 @@ fn healthy_traffic_of_a_sidecar_is_not_suspect() -> Result<()> {
     }
     let healthy = watched.connection(server, |line| line["outcome"]["bytes_received"] == 7)?;
     assert_eq!(healthy.get("suspicion"), None, "{healthy:#}");
-    assert!(!has_said(&watched, "closely")?, "{}", watched.tracer.stderr());
+    assert!(!watched.has_said("closely")?, "{}", watched.tracer.stderr());
     watched.end_without_finding()
 }
 
@@ -135,7 +116,7 @@ fn a_refused_connect_of_a_sidecar_is_suspect() -> Result<()> {
         let refused = watched.connection(server, |line| line["listener"]["behaviour"] == "refused")?;
         if server.is_ipv4() {
             assert_eq!(refused["suspicion"], "refused", "{refused:#}");
-            wait_for_notice(&watched, "closely")?;
+            watched.wait_until_said("closely")?;
         }
     }
     watched.end_without_finding()

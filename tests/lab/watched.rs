@@ -8,6 +8,7 @@ use crate::pod::Pod;
 use crate::privilege::Privileges;
 use crate::scene::Scene;
 use crate::tracer::Tracer;
+use crate::wait;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
@@ -50,6 +51,28 @@ impl Watched {
             line["kind"] == "finding" && is_at(&line["server"], server)
         })?;
         Ok(finding)
+    }
+
+    /// The first finding about this server that is like this.
+    pub fn finding_like(&mut self, server: SocketAddr, wanted: impl Fn(&Value) -> bool) -> Result<Value> {
+        let found = self.tracer.wait_for("a finding like this", SOON, |line| {
+            line["kind"] == "finding" && is_at(&line["server"], server) && wanted(line)
+        });
+        Ok(found.with_context(|| self.tracer.stderr())?.1)
+    }
+
+    /// The tracer, which runs with `--capture adaptive --verbose`, has said that it watches a pod of this cluster so.
+    pub fn has_said(&self, how: &str) -> Result<bool> {
+        let group = self.scene.cluster.cgroup().file_name().context("the cluster has no control group")?;
+        let group = group.to_string_lossy().into_owned();
+        let is_told =
+            |line: &str| line.starts_with("watching") && line.contains(&group) && line.contains(how);
+        Ok(self.tracer.stderr().lines().any(is_told))
+    }
+
+    /// Waits until it has said so.
+    pub fn wait_until_said(&self, how: &str) -> Result<()> {
+        wait::until_true(how, SOON, || self.has_said(how))
     }
 
     /// The end of the sidecar's (or another connecting end's) connection to this server.

@@ -1,6 +1,6 @@
 //! Which ends were told already: where the microscope follows a socket, its end is told twice, and the sentinel's comes last.
 
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::{event::Event, source::kernel::decode::Decoded};
 
@@ -12,16 +12,20 @@ const LIMIT: usize = 262_144;
 pub(super) struct Told {
     /// Their beginnings were told.
     opened: FxHashSet<u64>,
-    /// Their ends were told, and the sentinel has not told them yet.
-    ended: FxHashSet<u64>,
-    /// Forgotten of those, to keep memory bounded.
-    forgotten: u64,
+    /// How often their ends were told, and the sentinel has not told them yet: a socket may connect again after a failure,
+    /// and is destroyed once.
+    ended: FxHashMap<u64, u64>,
+    /// All of these together.
+    waiting: u64,
+    /// Ends that the sentinel will never count: those before the last one of a socket, and what was forgotten to keep memory
+    /// bounded.
+    never: u64,
 }
 
 impl Told {
     /// How many ends were told that the sentinel has not counted yet.
     pub(super) fn early(&self) -> u64 {
-        self.ended.len() as u64 + self.forgotten
+        self.waiting + self.never
     }
 
     /// Whether an event is news. The end of a followed socket is told with its state, which the sentinel cannot read; the end of
@@ -44,7 +48,10 @@ impl Told {
             }
             Event::Ended(_) => {
                 self.opened.remove(&decoded.socket);
-                !self.ended.remove(&decoded.socket)
+                let Some(told) = self.ended.remove(&decoded.socket) else { return true };
+                self.waiting -= told;
+                self.never += told - 1;
+                false
             }
             _ => true,
         }
@@ -52,10 +59,11 @@ impl Told {
 
     fn remember_end(&mut self, socket: u64) {
         if self.ended.len() >= LIMIT {
-            self.forgotten += self.ended.len() as u64;
+            self.never += std::mem::take(&mut self.waiting);
             self.ended.clear();
         }
-        self.ended.insert(socket);
+        *self.ended.entry(socket).or_default() += 1;
+        self.waiting += 1;
     }
 }
 
@@ -121,6 +129,12 @@ mod tests {
             (opened(4), true, 0),
             (ended(4, Some(false)), true, 0),
             (ended(4, None), false, 0),
+            // It connected twice, and the sentinel counts one end.
+            (opened(5), true, 0),
+            (ended(5, None), true, 1),
+            (opened(5), true, 1),
+            (ended(5, None), true, 2),
+            (ended(5, Some(false)), false, 1),
         ] {
             assert_eq!(told.is_news(&decoded), is_news, "{decoded:?}");
             assert_eq!(told.early(), early, "{decoded:?}");
