@@ -25,7 +25,7 @@ fn it_promises_what_a_trace_attaches_and_leaves_nothing() -> Result<()> {
 
 #[test]
 fn what_is_switched_off_is_said_to_be() -> Result<()> {
-    let without = vec!["reset_received".to_owned(), "reset_sent".to_owned()];
+    let without = ["reset_received", "reset_received_classic", "reset_sent"].map(str::to_owned).into();
     let options = Options { without, ..Options::default() };
     let examination = examine(&options);
     let kernel = Kernel::start(&options)?;

@@ -97,6 +97,10 @@ impl Attacher<'_> {
     /// Attaches what was chosen; if the kernel does not let it, the next variant that it does.
     pub(super) fn attach(&mut self, mut choice: Choice) -> Result<Hook, StartError> {
         while let Some(index) = choice.taken {
+            // Lesser variants are for kernels that lack something. What this process lacks can be mended, so it is said.
+            if choice.plan.is_required && choice.was_denied && self.lacks_capabilities() {
+                break;
+            }
             let variant = &choice.plan.variants[index];
             match self.attach_variant(variant) {
                 Ok(()) => return Ok(choice.attached(variant)),
@@ -124,6 +128,10 @@ impl Attacher<'_> {
         let Plan { name, lost_without, .. } = *plan;
         let (program, lost) = (variant.map(Variant::name), variant.and_then(|variant| variant.lost));
         Ok(Hook { name, program, lost, refused, lost_without })
+    }
+
+    fn lacks_capabilities(&self) -> bool {
+        !Held::by_this_thread().missing(self.needs).is_empty()
     }
 
     fn unattached(&self, choice: Choice) -> Result<Hook, StartError> {

@@ -121,7 +121,7 @@ pub fn examine(options: &Options) -> Examination {
     let machine = Machine::look(&options.btf);
     let held = Held::by_this_thread();
     let hooks = try_hooks(&machine, options);
-    let captures = Capture::ALL.into_iter().map(|capture| mode(capture, &hooks)).collect();
+    let captures = Capture::ALL.into_iter().map(|capture| mode(capture, &hooks, &held)).collect();
     Examination {
         release: nix::sys::utsname::uname()
             .map_or_else(|_| String::new(), |name| name.release().to_string_lossy().into_owned()),
@@ -185,9 +185,11 @@ fn examined(plan: &Plan, mut attempt: impl FnMut(usize) -> Result<(), (String, b
     Examined { name, gives, lost_without, is_required, variants: tried.collect() }
 }
 
-fn mode(capture: Capture, hooks: &[Examined]) -> Mode {
+/// It is possible with all its capabilities only: without one, a trace says so rather than to tell less.
+fn mode(capture: Capture, hooks: &[Examined], held: &Held) -> Mode {
     let is_used = |plan: &Plan| hooks.iter().any(|hook| hook.name == plan.name && hook.used().is_some());
-    let is_possible =
-        capture.plans().iter().chain(capture.armed_plans()).all(|plan| !plan.is_required || is_used(plan));
-    Mode { capture, is_possible, needs: capture.needs() }
+    let needs = capture.needs();
+    let is_possible = held.missing(&needs).is_empty()
+        && capture.plans().iter().chain(capture.armed_plans()).all(|plan| !plan.is_required || is_used(plan));
+    Mode { capture, is_possible, needs }
 }
