@@ -58,27 +58,31 @@ impl Joins {
         self.connecting.entry(flow.local).or_insert_with(|| Vec::with_capacity(1)).push(entry);
     }
 
-    /// The connecting end of an accepted connection, if it is on this node.
+    /// The connecting end of an accepted connection, if it is on this node; each has one accepting end, so it is given once.
     ///
     /// Its own address is the accepted one's remote address, unless something translated it on the way. Loopback
     /// addresses mean the same only within one namespace; among several candidates the exact reverse wins, then the
     /// same namespace.
-    pub fn connecting_of(&self, accepted: &Flow) -> Option<SocketId> {
+    pub fn take_connecting_of(&mut self, accepted: &Flow) -> Option<SocketId> {
         let is_possible = |candidate: &&Connecting| {
             candidate.netns == accepted.owner.netns || !accepted.remote.ip().is_loopback()
         };
-        self.connecting
-            .get(&accepted.remote)?
-            .iter()
-            .filter(is_possible)
-            .max_by_key(|candidate| {
-                (
-                    candidate.remote == accepted.local,
-                    candidate.netns == accepted.owner.netns,
-                    candidate.socket,
-                )
-            })
-            .map(|candidate| candidate.socket)
+        let best = |candidate: &&Connecting| {
+            (candidate.remote == accepted.local, candidate.netns == accepted.owner.netns, candidate.socket)
+        };
+        let candidates = self.connecting.get(&accepted.remote)?;
+        let socket = candidates.iter().filter(is_possible).max_by_key(best)?.socket;
+        self.forget_connecting(accepted.remote, socket);
+        Some(socket)
+    }
+
+    fn forget_connecting(&mut self, local: SocketAddr, socket: SocketId) {
+        if let Some(entries) = self.connecting.get_mut(&local) {
+            entries.retain(|entry| entry.socket != socket);
+            if entries.is_empty() {
+                self.connecting.remove(&local);
+            }
+        }
     }
 
     /// A sidecar accepted what the app had sent elsewhere.
@@ -121,12 +125,7 @@ impl Joins {
     /// A flow is gone.
     pub fn remove(&mut self, flow: &Flow) {
         self.legs.remove(&flow.socket);
-        if let Some(entries) = self.connecting.get_mut(&flow.local) {
-            entries.retain(|entry| entry.socket != flow.socket);
-            if entries.is_empty() {
-                self.connecting.remove(&flow.local);
-            }
-        }
+        self.forget_connecting(flow.local, flow.socket);
         if let Some(entries) = self.intercepted.get_mut(&flow.owner.netns) {
             entries.retain(|entry| entry.accepted != flow.socket);
             if entries.is_empty() {

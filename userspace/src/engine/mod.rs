@@ -186,7 +186,7 @@ impl Engine {
         if let Some(listener) = self.listeners.owner_at(flow.owner.netns, flow.local) {
             flow.owner = Owner { cgroup: flow.owner.cgroup, netns: flow.owner.netns, ..listener.clone() };
         }
-        if let Some(connecting) = self.joins.connecting_of(&flow)
+        if let Some(connecting) = self.joins.take_connecting_of(&flow)
             && let Some(client) = self.flows.get_mut(connecting)
         {
             client.peer = Some(peer(&flow));
