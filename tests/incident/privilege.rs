@@ -58,3 +58,23 @@ fn two_more_name_the_process_of_a_server_that_was_there_before() -> Result<()> {
     assert_eq!(finding["server"]["process"], "redis-server", "{finding:#}");
     Ok(())
 }
+
+#[test]
+fn the_smallest_set_arms_too() -> Result<()> {
+    let mut scene = SceneSpec::new("redis", 6379).start(Cluster::start()?)?;
+    scene.serve(Backend::Redis)?;
+    let _sidecar = scene.client_sidecar(&scene.unconditional_mtls()?)?;
+    let needed = Capture::Adaptive.needs();
+    let names: Vec<&str> = needed.iter().map(|capability| capability.name()).collect();
+    let arguments = ["--capture", "adaptive", "--verbose"];
+    let mut watched = Watched::start_as(scene, &Privileges::of(&names), &arguments)?;
+    let server = watched.scene.address();
+    watched.app_sends(b"PING\r\n", server)?;
+    watched.wait_until_said("closely")?;
+    watched.app_sends(b"PING\r\n", server)?;
+    let finding = watched.finding_like(server, |finding| finding.get("client_hello").is_some())?;
+    watched.end()?;
+    assert_eq!(finding["client"]["victim"]["container"], "app", "{finding:#}");
+    assert_eq!(finding["confidence"], "likely", "{finding:#}");
+    Ok(())
+}

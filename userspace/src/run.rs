@@ -17,7 +17,7 @@ use signal_hook::{
 use tokio::{
     runtime,
     signal::unix::{Signal, SignalKind, signal},
-    time::{Interval, MissedTickBehavior, Sleep, interval, sleep},
+    time::{Instant, Sleep, sleep},
 };
 
 use crate::{
@@ -32,9 +32,6 @@ use crate::{
     sink::record::{RecordWriter, Target, WriteError},
     source::kernel::{self, Kernel, Options},
 };
-
-/// How often the kernel's ring is drained: often enough for a burst of 8 MiB of records, seldom enough to cost nothing.
-const DRAIN_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Traces until it is told to end.
 pub fn trace(config: &Trace) -> Result<Outcome> {
@@ -72,14 +69,14 @@ async fn live(config: &Trace, cluster: GivenCluster, target: Option<Target>) -> 
         output: Ok(()),
         node: None,
     };
-    session.drain(&mut kernel);
+    inputs.drain_after(session.drain(&mut kernel));
     announce(&kernel, session.node.as_deref(), config.output.is_verbose);
     if let Some(duration) = config.duration {
         inputs.end_after(duration);
     }
     while session.output.is_ok() {
         match inputs.next().await {
-            Input::Drain => session.drain(&mut kernel),
+            Input::Drain => inputs.drain_after(session.drain(&mut kernel)),
             Input::Interrupted | Input::Elapsed => break,
         }
     }
@@ -109,7 +106,7 @@ enum Input {
 }
 
 struct Inputs {
-    drain: Interval,
+    drain: Pin<Box<Sleep>>,
     interrupt: Signal,
     terminate: Signal,
     end: Option<Pin<Box<Sleep>>>,
@@ -118,10 +115,12 @@ struct Inputs {
 impl Inputs {
     fn listen() -> io::Result<Self> {
         exit_on_second_signal()?;
-        let mut drain = interval(DRAIN_INTERVAL);
-        drain.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        let interrupt = signal(SignalKind::interrupt())?;
-        Ok(Self { drain, interrupt, terminate: signal(SignalKind::terminate())?, end: None })
+        let (interrupt, terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        Ok(Self { drain: Box::pin(sleep(Duration::ZERO)), interrupt, terminate, end: None })
+    }
+
+    fn drain_after(&mut self, pause: Duration) {
+        self.drain.as_mut().reset(Instant::now() + pause);
     }
 
     fn end_after(&mut self, duration: Duration) {
@@ -134,7 +133,7 @@ impl Inputs {
             _ = self.interrupt.recv() => Input::Interrupted,
             _ = self.terminate.recv() => Input::Interrupted,
             () = elapsed(self.end.as_mut()) => Input::Elapsed,
-            _ = self.drain.tick() => Input::Drain,
+            () = self.drain.as_mut() => Input::Drain,
         }
     }
 }
@@ -173,10 +172,12 @@ struct Session {
 }
 
 impl Session {
-    fn drain(&mut self, kernel: &mut Kernel) {
-        kernel.drain(&mut |event| self.event(event));
+    /// Tells how soon to do it again.
+    fn drain(&mut self, kernel: &mut Kernel) -> Duration {
+        let pause = kernel.drain(&mut |event| self.event(event));
         self.flush();
         self.armer.apply(&self.pipeline.take_suspects(), self.now, kernel);
+        pause
     }
 
     fn event(&mut self, event: Event) {

@@ -1,5 +1,5 @@
-//! The sentinel alone as a process, which the command line does not offer: kernel source, drained every 10 ms into the core,
-//! and the summary on standard output, as `mtlsnoop trace -o json` does it.
+//! The sentinel alone as a process, which the command line does not offer: kernel source, drained into the core, and
+//! the summary on standard output, as `mtlsnoop trace -o json` does it.
 
 use std::{io, thread, time::Duration};
 
@@ -13,9 +13,6 @@ use mtlsnoop::{
 };
 use mtlsnoop_tests::interrupt;
 
-/// As often as `mtlsnoop trace` does it.
-const DRAIN_INTERVAL: Duration = Duration::from_millis(10);
-
 /// Runs until SIGINT.
 pub(crate) fn run() -> Result<()> {
     interrupt::catch()?;
@@ -24,10 +21,11 @@ pub(crate) fn run() -> Result<()> {
     let mut pipeline = Pipeline::new(Selection::default(), Box::new(JsonLines::new(io::stdout())));
     let mut written = Ok(());
     eprintln!("tracing with {} hooks", kernel.coverage().len());
+    let mut pause = Duration::ZERO;
     while interrupt::check().is_ok() {
         // The length of a pause is what is asked for; there is no condition.
-        thread::sleep(DRAIN_INTERVAL);
-        kernel.drain(&mut |event| take(&mut pipeline, &event, &mut written));
+        thread::sleep(pause);
+        pause = kernel.drain(&mut |event| take(&mut pipeline, &event, &mut written));
     }
     kernel.finish(&mut |event| take(&mut pipeline, &event, &mut written));
     written?;

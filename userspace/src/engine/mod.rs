@@ -3,13 +3,13 @@
 
 mod describe;
 mod incident;
-mod suspects;
+mod unfollowed;
 
 use crate::{
     attempt::Joins,
     engine::{
         incident::{ClientKey, Incidents, Success},
-        suspects::Suspects,
+        unfollowed::Unfollowed,
     },
     event::{
         Capture, Event,
@@ -62,7 +62,7 @@ pub struct Engine {
     identity: Identity,
     incidents: Incidents,
     capture: Capture,
-    resets_and_told: Suspects,
+    unfollowed: Unfollowed,
     suspects: Vec<Suspect>,
     counted: Counters,
     now: Time,
@@ -82,7 +82,7 @@ impl Engine {
             identity: Identity::default(),
             incidents: Incidents::new(settings.max_findings),
             capture: Capture::default(),
-            resets_and_told: Suspects::default(),
+            unfollowed: Unfollowed::default(),
             suspects: Vec::new(),
             counted: Counters::default(),
             now: Time::default(),
@@ -209,7 +209,7 @@ impl Engine {
         if let Some(flow) = self.flows.get_mut(socket) {
             flow.reset.get_or_insert((reset.direction, reset.reason));
         } else if self.capture == Capture::Adaptive {
-            self.resets_and_told.reset(socket, reset);
+            self.unfollowed.reset(socket, reset);
         }
     }
 
@@ -280,7 +280,7 @@ impl Engine {
         let mut flow = match self.flows.remove(ended.socket) {
             Some(flow) => flow,
             None if self.capture == Capture::Adaptive => {
-                Flow::told_by_end(ended, self.resets_and_told.reset_of(ended).as_ref(), losses)
+                Flow::told_by_end(ended, self.unfollowed.reset_of(ended).as_ref(), losses)
             }
             None => Flow::older(ended, losses),
         };
@@ -296,20 +296,19 @@ impl Engine {
         if self.capture != Capture::Adaptive {
             return None;
         }
-        let suspicion = if flow.is_end_only {
-            let is_proxy = proxy::is_proxy(&flow.owner) || self.identity.is_of_proxy(flow.owner.cgroup);
-            suspicion::of(&suspicion::End { role: flow.role, is_proxy, outcome, behaviour })?
-        } else if had_finding {
+        if !flow.is_end_only {
             // Watched already: only what failed with a mesh hello is a reason to go on.
-            self.suspect(flow, time, true);
+            if had_finding {
+                self.suspect(flow, time, true);
+            }
             return None;
-        } else {
-            return None;
-        };
+        }
+        let is_proxy = self.is_proxy(&flow.owner);
+        let suspicion = suspicion::of(&suspicion::End { role: flow.role, is_proxy, outcome, behaviour })?;
         self.suspect(flow, time, false);
         // A finding tells more.
         let is_news =
-            !had_finding && self.resets_and_told.is_news(flow.owner.netns, flow.server(), suspicion, time);
+            !had_finding && self.unfollowed.is_news(flow.owner.netns, flow.server(), suspicion, time);
         is_news.then_some(suspicion)
     }
 
@@ -354,8 +353,11 @@ impl Engine {
 
     /// A proxy's connect of which only the end was followed: what it sent was not looked at.
     fn may_be_hello(&self, flow: &Flow) -> bool {
-        let is_proxy = proxy::is_proxy(&flow.owner) || self.identity.is_of_proxy(flow.owner.cgroup);
-        flow.is_end_only && flow.role == Role::Connector && is_proxy
+        flow.is_end_only && flow.role == Role::Connector && self.is_proxy(&flow.owner)
+    }
+
+    fn is_proxy(&self, owner: &Owner) -> bool {
+        proxy::is_proxy(owner) || self.identity.is_of_proxy(owner.cgroup)
     }
 
     /// The connecting and the listener's end, with all that is known of both.

@@ -37,6 +37,11 @@ impl FailedConnects {
         self.seen
     }
 
+    /// An end waits for what the next records say.
+    pub(super) fn is_waiting(&self) -> bool {
+        !(self.older.is_empty() && self.newer.is_empty())
+    }
+
     /// Takes what a record says, and gives what is known now, in its order.
     pub(super) fn pass(&mut self, decoded: Decoded, sink: &mut dyn FnMut(Decoded)) {
         match decoded {

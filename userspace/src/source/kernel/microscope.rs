@@ -67,15 +67,20 @@ impl Microscope {
                 attach(programs, program::PAYLOAD_RECEIVED, &cgroup, CgroupSkbAttachType::Ingress)?,
             ],
         };
-        let followed = group.ids.iter().try_for_each(|id| self.ids.insert(id, 1, 0));
         self.groups.insert(path.into(), group);
-        if let Err(error) = followed {
+        let followed = self.follow(programs, path);
+        if followed.is_err() {
             self.disarm(path);
-            return Err(error.into());
         }
-        // Last: of every connection that is seen to begin, the first payload is seen too.
+        followed
+    }
+
+    /// Last: of every connection that is seen to begin, the first payload is seen too.
+    fn follow(&mut self, programs: &mut Ebpf, path: &str) -> Result<(), ArmError> {
+        let ids = self.groups.get(path).map_or(&[][..], |group| &group.ids);
+        ids.iter().try_for_each(|id| self.ids.insert(id, 1, 0))?;
         if self.follow.is_none() {
-            self.follow = Some(follow(programs)?);
+            self.follow = Some(attach_follower(programs)?);
         }
         Ok(())
     }
@@ -116,7 +121,7 @@ fn attach(
     program.take_link(link)
 }
 
-fn follow(programs: &mut Ebpf) -> Result<BtfTracePointLink, ProgramError> {
+fn attach_follower(programs: &mut Ebpf) -> Result<BtfTracePointLink, ProgramError> {
     let program: &mut BtfTracePoint =
         programs.program_mut(program::SOCKET_STATE).ok_or(ProgramError::NotLoaded)?.try_into()?;
     let link = program.attach()?;

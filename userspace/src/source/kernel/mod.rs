@@ -12,6 +12,7 @@ mod load;
 mod microscope;
 mod offsets;
 mod own;
+mod pace;
 mod public_fields;
 #[cfg(test)]
 mod readme;
@@ -23,7 +24,11 @@ pub use hooks::{Capture, Hook};
 pub use microscope::ArmError;
 pub use offsets::OffsetError;
 
-use std::path::{Path, PathBuf};
+use std::{
+    os::fd::AsFd as _,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use aya::{
     Ebpf,
@@ -31,6 +36,7 @@ use aya::{
 };
 use aya_log::EbpfLogger;
 use mtlsnoop_ebpf::counter;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rustc_hash::FxHashSet;
 
 use crate::{
@@ -46,7 +52,7 @@ use crate::{
         hierarchy::Root,
         kernel::{
             clock::Clock, decode::Decoded, failed_connect::FailedConnects, microscope::Microscope,
-            own::OwnSockets, public_fields::PublicFields, told::Told,
+            own::OwnSockets, pace::Pace, public_fields::PublicFields, told::Told,
         },
         listeners,
     },
@@ -122,6 +128,7 @@ pub struct Kernel {
     undecodable: u64,
     counted: Counters,
     last_tick: Time,
+    pace: Pace,
     logger: Option<EbpfLogger<&'static dyn log::Log>>,
     /// Events that became known before anything was drained.
     waiting: Vec<Event>,
@@ -167,6 +174,7 @@ impl Kernel {
             undecodable: 0,
             counted: Counters::default(),
             last_tick: now,
+            pace: Pace::default(),
             logger,
             waiting,
             coverage,
@@ -218,8 +226,8 @@ impl Kernel {
     }
 
     /// Gives everything that happened since the last call. Losses come first, so that whoever judges what follows
-    /// knows of them; a tick comes last, at most every 100 ms.
-    pub fn drain(&mut self, sink: &mut dyn FnMut(Event)) {
+    /// knows of them; a tick comes last, at most every 100 ms. Tells how soon to call it again.
+    pub fn drain(&mut self, sink: &mut dyn FnMut(Event)) -> Duration {
         if let Some(logger) = &mut self.logger {
             logger.flush();
         }
@@ -228,12 +236,27 @@ impl Kernel {
             name_cgroup(&mut self.cgroups, &mut self.named, &event, now, sink);
             sink(event);
         }
-        self.count(now, sink);
-        self.drain_ring(now, sink);
-        if now.since_ns(self.last_tick) >= TICK_NS {
+        let is_time = now.since_ns(self.last_tick) >= TICK_NS;
+        let has_records = self.has_records();
+        // While nothing happens, nothing is asked for: reading the counters takes a system call for each.
+        if is_time || has_records {
+            self.count(now, sink);
+        }
+        if has_records {
+            self.drain_ring(now, sink);
+        }
+        if is_time {
             self.last_tick = now;
             sink(Event::Tick(now));
         }
+        self.pace.next(has_records)
+    }
+
+    /// There is a record in the ring, or somebody waits for what comes next.
+    fn has_records(&self) -> bool {
+        let mut polled = [PollFd::new(self.ring.as_fd(), PollFlags::POLLIN)];
+        // When it cannot be told, looking costs little.
+        poll(&mut polled, PollTimeout::ZERO) != Ok(0) || self.failed_connects.is_waiting()
     }
 
     /// At most a ring's worth: records that keep coming faster than they are taken must not hold back the count.

@@ -23,12 +23,12 @@ type Told = (u32, SocketAddr, Suspicion);
 
 /// Ends of which no beginning is followed.
 #[derive(Debug, Default)]
-pub(super) struct Suspects {
+pub(super) struct Unfollowed {
     resets: FxHashMap<SocketId, Reset>,
     told: FxHashMap<Told, Time>,
 }
 
-impl Suspects {
+impl Unfollowed {
     /// A reset of a socket that is not followed.
     pub(super) fn reset(&mut self, socket: SocketId, reset: &Reset) {
         // Those that are left have lost their socket's end, or it came before them.
@@ -70,7 +70,7 @@ impl Suspects {
 mod tests {
     use std::net::SocketAddr;
 
-    use super::{LIMIT, REPEAT_NS, Suspects};
+    use super::{LIMIT, REPEAT_NS, Unfollowed};
     use crate::{event::time::Time, update::Suspicion};
 
     fn server(port: u16) -> SocketAddr {
@@ -79,8 +79,8 @@ mod tests {
 
     #[test]
     fn a_suspicion_is_news_once_in_ten_seconds() {
-        let mut suspects = Suspects::default();
-        let mut is_news = |port, suspicion, at| suspects.is_news(1, server(port), suspicion, Time(at));
+        let mut unfollowed = Unfollowed::default();
+        let mut is_news = |port, suspicion, at| unfollowed.is_news(1, server(port), suspicion, Time(at));
         assert!(is_news(6379, Suspicion::Unanswered, 0));
         assert!(!is_news(6379, Suspicion::Unanswered, REPEAT_NS - 1));
         assert!(is_news(6379, Suspicion::CutShort, 1), "something else");
@@ -90,11 +90,11 @@ mod tests {
 
     #[test]
     fn memory_is_bounded() {
-        let mut suspects = Suspects::default();
+        let mut unfollowed = Unfollowed::default();
         for number in 0..3 * LIMIT {
             let port = u16::try_from(number).unwrap();
-            assert!(suspects.is_news(1, server(port), Suspicion::Refused, Time::default()));
+            assert!(unfollowed.is_news(1, server(port), Suspicion::Refused, Time::default()));
         }
-        assert!(suspects.told.len() <= LIMIT);
+        assert!(unfollowed.told.len() <= LIMIT);
     }
 }
