@@ -108,6 +108,9 @@ pub(crate) enum Process {
     /// The load, until standard input ends
     #[command(hide = true)]
     Load(Worker),
+    /// Nothing, until SIGINT
+    #[command(hide = true)]
+    Idle,
     /// The sentinel, until SIGINT
     #[command(hide = true)]
     Agent,

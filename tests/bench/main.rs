@@ -35,7 +35,7 @@ use crate::{
     machine::Machine,
     report::Report,
     results::Results,
-    subject::{agent, suspect},
+    subject::{agent, nothing, suspect},
 };
 
 /// What a shell says of a program that SIGINT ended: 128 and the number of the signal.
@@ -56,6 +56,7 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> Result<()> {
     match &arguments.process {
         Some(Process::Load(worker)) => worker::run(worker),
+        Some(Process::Idle) => nothing::run().map(|never| match never {}),
         Some(Process::Agent) => agent::run(),
         Some(Process::Suspect) => suspect::run(),
         Some(Process::Hold { connections }) => memory::hold_open(*connections),

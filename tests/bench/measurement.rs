@@ -105,7 +105,7 @@ pub(crate) fn compare(load: Load, plan: &Plan, cpus: &Cpus) -> Result<Vec<Compar
     let end = Instant::now() + plan.limit();
     let mut series: Vec<Series> =
         plan.subjects().into_iter().map(|subject| Series::new(load, subject, plan)).collect();
-    let mut before = stage.window()?;
+    let mut before = stage.window_of_nothing()?;
     let mut previous = None;
     loop {
         let progress: Vec<_> = series.iter().map(|one| one.progress(plan)).collect();
@@ -160,9 +160,13 @@ impl Stage<'_> {
         Ok(after)
     }
 
+    /// Beside a process that does nothing, so that it differs by the tracer alone.
     fn window_of_nothing(&mut self) -> Result<Window> {
+        let nothing = Subject::Nothing.attach(self.running.place())?;
         pause(SETTLE)?;
-        self.window()
+        let window = self.window()?;
+        nothing.detach()?;
+        Ok(window)
     }
 
     fn window(&mut self) -> Result<Window> {

@@ -1,6 +1,7 @@
 //! What is compared with nothing at all: how it is attached, what it uses and says of itself, how it is detached.
 
 pub(crate) mod agent;
+pub(crate) mod nothing;
 mod peer;
 mod probe;
 pub(crate) mod started;
@@ -24,7 +25,7 @@ use crate::{
 /// What is attached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, ValueEnum)]
 pub(crate) enum Subject {
-    /// Nothing: what is measured is the measurement.
+    /// Nothing, beside a process that does nothing: what is measured is the measurement.
     Nothing,
     /// The tracer's sentinel alone.
     Sentinel,
@@ -106,7 +107,7 @@ impl Subject {
     /// Attaches it; it works when this returns.
     pub(crate) fn attach(self, place: &Place) -> Result<Attached> {
         Ok(match self.kind() {
-            Kind::Nothing => Attached::Nothing,
+            Kind::Nothing => Attached::Nothing(self.start()?),
             Kind::Ours if self == Self::AdaptiveArmed => {
                 let mut started = self.start()?;
                 let suspect = Suspect::start()?;
@@ -118,7 +119,7 @@ impl Subject {
         })
     }
 
-    /// Starts the tracer in this mode, without a look at any load.
+    /// Starts the tracer in this mode, or what stands for none, without a look at any load.
     pub(crate) fn start(self) -> Result<Started> {
         let mut started = Started::start(|folder| self.launch(folder), Watch::default())?;
         started.wait_for_stderr("the tracer to be ready", |line| line.starts_with("tracing"))?;
@@ -127,10 +128,8 @@ impl Subject {
 
     fn launch(self, folder: &TempDir) -> Result<Launch> {
         let capture = match self {
-            Self::Sentinel => {
-                let this = std::env::current_exe().context("could not find this program")?;
-                return Ok(Launch::new(&this, folder.path()).args(["agent"]));
-            }
+            Self::Nothing => return this_program(folder, "idle"),
+            Self::Sentinel => return this_program(folder, "agent"),
             Self::AdaptiveIdle | Self::AdaptiveArmed => "adaptive",
             _ => "always",
         };
@@ -139,9 +138,15 @@ impl Subject {
     }
 }
 
+fn this_program(folder: &TempDir, process: &str) -> Result<Launch> {
+    let this = std::env::current_exe().context("could not find this program")?;
+    Ok(Launch::new(&this, folder.path()).args([process]))
+}
+
 /// What is attached now. Dropping it detaches as well.
 pub(crate) enum Attached {
-    Nothing,
+    /// The process does nothing.
+    Nothing(Started),
     /// Whoever it watches goes after it.
     Ours(Started, Option<Suspect>),
     Peer(&'static Peer, Started),
@@ -160,23 +165,21 @@ impl Attached {
     /// What its processes have used so far.
     pub(crate) fn usage(&self) -> Result<Usage> {
         match self {
-            Self::Nothing => Ok(Usage::default()),
-            Self::Ours(started, _) | Self::Peer(_, started) => started.usage(),
+            Self::Nothing(started) | Self::Ours(started, _) | Self::Peer(_, started) => started.usage(),
         }
     }
 
     /// Memory of its processes.
     pub(crate) fn rss_bytes(&self) -> Result<u64> {
         match self {
-            Self::Nothing => Ok(0),
-            Self::Ours(started, _) | Self::Peer(_, started) => started.rss_bytes(),
+            Self::Nothing(started) | Self::Ours(started, _) | Self::Peer(_, started) => started.rss_bytes(),
         }
     }
 
     /// Detaches it, and gives what it has counted.
     pub(crate) fn detach(self) -> Result<Counted> {
         match self {
-            Self::Nothing => Ok(Counted::default()),
+            Self::Nothing(started) => started.stop().map(|_said| Counted::default()),
             Self::Ours(started, _suspect) => {
                 let accounting = Accounting::parse(&started.stop()?.last)?;
                 Ok(Counted { lost: accounting.lost(), accounting: Some(accounting) })
