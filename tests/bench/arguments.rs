@@ -97,7 +97,7 @@ impl Plan {
         match (self.quick, subject.is_peer()) {
             (true, _) => 2,
             (false, true) => 3,
-            (false, false) => 6,
+            (false, false) => 16,
         }
     }
 }

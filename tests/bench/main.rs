@@ -56,7 +56,7 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> Result<()> {
     match &arguments.process {
         Some(Process::Load(worker)) => worker::run(worker),
-        Some(Process::Idle) => nothing::run().map(|never| match never {}),
+        Some(Process::Idle) => nothing::run(),
         Some(Process::Agent) => agent::run(),
         Some(Process::Suspect) => suspect::run(),
         Some(Process::Hold { connections }) => memory::hold_open(*connections),
