@@ -205,24 +205,11 @@ impl From<&Tried> for Variant {
 
 #[cfg(test)]
 mod tests {
-    use std::{env, fs, path::Path};
-
     use super::schema;
+    use crate::sink::json::schema::tests::check_published;
 
-    /// `MTLSNOOP_BLESS=1` writes the file instead.
     #[test]
     fn the_published_schema_is_the_one_of_the_types() {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("schema/mtlsnoop-doctor-1.schema.json");
-        let expected = serde_json::to_string_pretty(&schema()).unwrap() + "\n";
-        if env::var_os("MTLSNOOP_BLESS").is_some() {
-            fs::write(&path, &expected).unwrap();
-        }
-        let published = fs::read_to_string(&path).unwrap_or_default();
-        assert!(
-            published == expected,
-            "{} is not what the types are now; if a consumer of version 1 still understands the object, write it anew with \
-             MTLSNOOP_BLESS=1",
-            path.display()
-        );
+        check_published("mtlsnoop-doctor-1.schema.json", &schema());
     }
 }

@@ -3,7 +3,7 @@
 mod line;
 mod name;
 mod party;
-mod schema;
+pub(crate) mod schema;
 mod value;
 
 use std::io::{self, Write};

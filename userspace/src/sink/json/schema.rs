@@ -50,25 +50,32 @@ fn forbid_null_where_absent(schema: &mut Schema) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::{env, fs, path::Path};
+
+    use schemars::Schema;
 
     use super::schema;
 
-    /// `MTLSNOOP_BLESS=1` writes the file instead.
-    #[test]
-    fn the_published_schema_is_the_one_of_the_types() {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("schema/mtlsnoop-1.schema.json");
-        let expected = serde_json::to_string_pretty(&schema()).unwrap() + "\n";
+    /// The published file is this schema; `MTLSNOOP_BLESS=1` writes the file instead.
+    #[track_caller]
+    pub(crate) fn check_published(file: &str, schema: &Schema) {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("schema").join(file);
+        let expected = serde_json::to_string_pretty(schema).unwrap() + "\n";
         if env::var_os("MTLSNOOP_BLESS").is_some() {
             fs::write(&path, &expected).unwrap();
         }
         let published = fs::read_to_string(&path).unwrap_or_default();
         assert!(
             published == expected,
-            "{} is not what the types are now; if a consumer of version 1 still understands the lines, write it anew with \
+            "{} is not what the types are now; if a consumer of version 1 still understands what is written, write it anew with \
              MTLSNOOP_BLESS=1",
             path.display()
         );
+    }
+
+    #[test]
+    fn the_published_schema_is_the_one_of_the_types() {
+        check_published("mtlsnoop-1.schema.json", &schema());
     }
 }

@@ -6,7 +6,7 @@ use aya::{
     Btf, Ebpf,
     programs::{
         BtfTracePoint, CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, FExit, KProbe, Program,
-        ProgramError, SockOps, TracePoint,
+        ProgramError, SockOps, TracePoint, cgroup_skb::CgroupSkbLinkId,
     },
 };
 
@@ -228,8 +228,12 @@ impl Attacher<'_> {
             Place::Calls => {
                 TryInto::<&mut SockOps>::try_into(program)?.attach(root?, CgroupAttachMode::Single)?;
             }
-            Place::Egress => attach_cgroup(program.try_into()?, root?, CgroupSkbAttachType::Egress)?,
-            Place::Ingress => attach_cgroup(program.try_into()?, root?, CgroupSkbAttachType::Ingress)?,
+            Place::Egress => {
+                attach_cgroup(program.try_into()?, root?, CgroupSkbAttachType::Egress)?;
+            }
+            Place::Ingress => {
+                attach_cgroup(program.try_into()?, root?, CgroupSkbAttachType::Ingress)?;
+            }
         }
         Ok(())
     }
@@ -254,10 +258,10 @@ impl Choice {
 }
 
 /// Attached by a link, which is always one of many (`AllowMultiple` is refused with EINVAL for links).
-fn attach_cgroup(
+pub(super) fn attach_cgroup(
     program: &mut CgroupSkb,
-    root: &File,
+    cgroup: &File,
     place: CgroupSkbAttachType,
-) -> Result<(), ProgramError> {
-    program.attach(root, place, CgroupAttachMode::Single).map(drop)
+) -> Result<CgroupSkbLinkId, ProgramError> {
+    program.attach(cgroup, place, CgroupAttachMode::Single)
 }

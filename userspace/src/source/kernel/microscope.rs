@@ -6,14 +6,14 @@ use aya::{
     Ebpf,
     maps::{HashMap, MapData, MapError},
     programs::{
-        BtfTracePoint, CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, ProgramError,
-        cgroup_skb::CgroupSkbLink, tp_btf::BtfTracePointLink,
+        BtfTracePoint, CgroupSkb, CgroupSkbAttachType, ProgramError, cgroup_skb::CgroupSkbLink,
+        tp_btf::BtfTracePointLink,
     },
 };
 use mtlsnoop_ebpf::program;
 use rustc_hash::FxHashMap;
 
-use crate::source::cgroup;
+use crate::source::{cgroup, kernel::attach::attach_cgroup};
 
 /// Why a control group cannot be watched.
 #[derive(Debug, thiserror::Error)]
@@ -109,7 +109,6 @@ fn is_within(path: &str, group: &str) -> bool {
     below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// Attached by a link, which is always one of many (`AllowMultiple` is refused with EINVAL for links).
 fn attach(
     programs: &mut Ebpf,
     name: &str,
@@ -117,7 +116,7 @@ fn attach(
     place: CgroupSkbAttachType,
 ) -> Result<CgroupSkbLink, ProgramError> {
     let program: &mut CgroupSkb = programs.program_mut(name).ok_or(ProgramError::NotLoaded)?.try_into()?;
-    let link = program.attach(cgroup, place, CgroupAttachMode::Single)?;
+    let link = attach_cgroup(program, cgroup, place)?;
     program.take_link(link)
 }
 

@@ -76,42 +76,31 @@ mod tests {
             socket::{Ended, Opened, Owner, SocketId, State},
             time::Time,
         },
-        source::kernel::decode::Decoded,
+        source::kernel::{decode::Decoded, failed_connect::end_of},
     };
 
-    fn opened(socket: u64) -> Decoded {
+    fn beginning(socket: u64) -> Opened {
         let local = "10.1.1.25:50714".parse().unwrap();
-        let opened = Opened {
+        Opened {
             time: Time::default(),
             socket: SocketId(socket),
             local,
             remote: local,
             owner: Owner::default(),
-        };
-        Decoded { event: Event::Opened(opened), socket, is_own: false, is_public: false, failed: None }
+        }
+    }
+
+    fn decoded(socket: u64, event: Event) -> Decoded {
+        Decoded { event, socket, is_own: false, is_public: false, failed: None }
+    }
+
+    fn opened(socket: u64) -> Decoded {
+        decoded(socket, Event::Opened(beginning(socket)))
     }
 
     fn ended(socket: u64, accepted: Option<bool>) -> Decoded {
-        let local = "10.1.1.25:50714".parse().unwrap();
-        let ended = Ended {
-            time: Time::default(),
-            socket: SocketId(socket),
-            local,
-            remote: local,
-            uid: 0,
-            cgroup: 0,
-            netns: 0,
-            state: State::Unknown,
-            error: 0,
-            bytes_sent: 0,
-            bytes_acked: 0,
-            bytes_received: 0,
-            peer_closed: false,
-            last_sent: None,
-            srtt_us: 0,
-            accepted,
-        };
-        Decoded { event: Event::Ended(ended), socket, is_own: false, is_public: false, failed: None }
+        let ended = Ended { state: State::Unknown, accepted, ..end_of(&beginning(socket), 0) };
+        decoded(socket, Event::Ended(ended))
     }
 
     #[test]
