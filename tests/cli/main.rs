@@ -5,6 +5,7 @@
 mod analyze;
 mod broken_recording;
 mod doctor;
+mod envoy;
 mod help;
 mod live;
 mod program;

@@ -4,6 +4,7 @@ use anyhow::Result;
 
 use crate::{
     config::Analyze,
+    envoys::ToldBefore,
     event::Event,
     given_cluster::GivenCluster,
     notice,
@@ -16,6 +17,7 @@ use crate::{
 /// Says of a recording what the live trace said.
 pub fn analyze(config: &Analyze) -> Result<Outcome> {
     let cluster = GivenCluster::read(&config.cluster, config.output.is_verbose)?;
+    let mut envoys = ToldBefore::read(&config.envoys, config.output.is_verbose)?;
     let mut replay = Replay::open(&config.file)?;
     let mut pipeline = Pipeline::new(config.output.selection.clone(), output::open(&config.output));
 
@@ -25,11 +27,12 @@ pub fn analyze(config: &Analyze) -> Result<Outcome> {
         events += u64::from(event.is_some());
         Ok(event)
     };
-    let broken = match replay_into(&mut pipeline, &cluster, &mut next) {
+    let broken = match replay_into(&mut pipeline, &cluster, &mut envoys, &mut next) {
         Ok(broken) => broken,
         Err(error) if error.is_reader_gone() => None,
         Err(error) => return Err(error.into()),
     };
+    envoys.finish();
     if events == 0 {
         notice::warn(format_args!("{} holds no events", config.file.display()));
     }
@@ -44,6 +47,7 @@ pub fn analyze(config: &Analyze) -> Result<Outcome> {
 fn replay_into(
     pipeline: &mut Pipeline,
     cluster: &GivenCluster,
+    envoys: &mut ToldBefore,
     next: &mut dyn FnMut() -> Result<Option<Event>, Broken>,
 ) -> Result<Option<Broken>, OutputError> {
     let broken = loop {
@@ -53,11 +57,12 @@ fn replay_into(
             Err(broken) => break Some(broken),
         };
         let mut taken = Ok(());
-        cluster.pass(event, &mut |event| {
+        let mut take = |event: Event| {
             if taken.is_ok() {
                 taken = pipeline.event(&event);
             }
-        });
+        };
+        cluster.pass(event, &mut |event| envoys.pass(event, &mut take));
         taken?;
     };
     pipeline.finish()?;

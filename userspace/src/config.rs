@@ -50,6 +50,17 @@ pub enum ClusterSource {
     File(PathBuf),
 }
 
+/// What Envoys say themselves.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Envoys {
+    /// Access logs; `-` is standard input.
+    pub logs: Vec<PathBuf>,
+    /// Configuration dumps.
+    pub dumps: Vec<PathBuf>,
+    /// Running proxies are asked for their configuration when there is a finding about them.
+    pub are_asked: bool,
+}
+
 /// What may be used of the kernel; for tests and for finding out what is to blame.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Hooks {
@@ -96,6 +107,8 @@ pub struct Trace {
     pub is_kernel_log_shown: bool,
     /// What may be used of the kernel.
     pub hooks: Hooks,
+    /// What Envoys say themselves.
+    pub envoys: Envoys,
 }
 
 /// The analysis of a recording.
@@ -107,6 +120,8 @@ pub struct Analyze {
     pub cluster: ClusterSource,
     /// The recording.
     pub file: PathBuf,
+    /// What Envoys say themselves.
+    pub envoys: Envoys,
 }
 
 /// What was asked for makes no sense together.
@@ -124,6 +139,12 @@ pub enum Contradiction {
          socket ids; run `mtlsnoop analyze` once for each"
     )]
     SeveralRecordings,
+    /// Running proxies are to be asked afterwards.
+    #[error(
+        "`--config-dump auto` asks running proxies, and `analyze` has none: give the file that `kubectl exec POD -c istio-proxy -- \
+         pilot-agent request GET config_dump` prints"
+    )]
+    NoProxies,
 }
 
 impl Trace {
@@ -143,6 +164,9 @@ impl Analyze {
         if self.output.selection.is_of_pods() && self.cluster == ClusterSource::None {
             return Err(Contradiction::PodsWithoutCluster);
         }
+        if self.envoys.are_asked {
+            return Err(Contradiction::NoProxies);
+        }
         Ok(self)
     }
 }
@@ -151,7 +175,9 @@ impl Analyze {
 mod tests {
     use std::time::Duration;
 
-    use super::{Analyze, Capture, ClusterSource, Color, Contradiction, Format, Hooks, Output, Trace};
+    use super::{
+        Analyze, Capture, ClusterSource, Color, Contradiction, Envoys, Format, Hooks, Output, Trace,
+    };
     use crate::filter::Selection;
 
     fn output(namespaces: &[&str]) -> Output {
@@ -185,10 +211,15 @@ mod tests {
                 disarm_after: Duration::from_mins(1),
                 is_kernel_log_shown: false,
                 hooks: Hooks::default(),
+                envoys: Envoys::default(),
             };
             assert_eq!(trace.check().map(drop), of_trace, "{namespaces:?} {cluster:?}");
-            let analyze =
-                Analyze { output: output(namespaces), cluster: cluster.clone(), file: "file".into() };
+            let analyze = Analyze {
+                output: output(namespaces),
+                cluster: cluster.clone(),
+                file: "file".into(),
+                envoys: Envoys::default(),
+            };
             assert_eq!(analyze.check().map(drop), of_analyze, "{namespaces:?} {cluster:?}");
         }
     }

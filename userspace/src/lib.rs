@@ -8,6 +8,7 @@ pub mod tls;
 
 pub mod attempt;
 pub mod engine;
+pub mod envoy;
 pub mod flow;
 pub mod identity;
 pub mod listener;
@@ -22,6 +23,7 @@ pub mod sink;
 pub mod arming;
 pub mod cli;
 pub mod config;
+pub mod envoys;
 pub mod filter;
 pub mod given_cluster;
 pub mod memory;

@@ -1,5 +1,7 @@
 //! Core, filter and sink in a row, the same for live and replayed events; must not know where events come from.
 
+use std::mem;
+
 use crate::{
     engine::{Engine, Settings},
     event::Event,
@@ -7,7 +9,7 @@ use crate::{
     outcome::OutputError,
     sink::Sink,
     suspicion::Suspect,
-    update::Update,
+    update::{Finding, Update},
 };
 
 /// Takes events and writes what they mean.
@@ -18,6 +20,8 @@ pub struct Pipeline {
     /// Kept for its memory.
     updates: Vec<Update>,
     had_finding: bool,
+    /// Envoys about which there was a finding since they were taken.
+    accused: Vec<u32>,
 }
 
 impl Pipeline {
@@ -39,6 +43,7 @@ impl Pipeline {
             sink,
             updates: Vec::new(),
             had_finding: false,
+            accused: Vec::new(),
         }
     }
 
@@ -51,6 +56,11 @@ impl Pipeline {
     /// Ends since the last call that ask for a closer look.
     pub fn take_suspects(&mut self) -> Vec<Suspect> {
         self.engine.take_suspects()
+    }
+
+    /// Process ids of the Envoys about which findings were written since the last call.
+    pub fn take_accused(&mut self) -> Vec<u32> {
+        mem::take(&mut self.accused)
     }
 
     /// Hands on what was written so far.
@@ -74,10 +84,23 @@ impl Pipeline {
     fn write(&mut self) -> Result<(), OutputError> {
         for update in self.updates.drain(..) {
             if self.filter.passes(&update) {
-                self.had_finding |= matches!(update, Update::Finding(_));
+                if let Update::Finding(finding) = &update {
+                    self.had_finding = true;
+                    accuse(finding, &mut self.accused);
+                }
                 self.sink.update(&update)?;
             }
         }
         Ok(())
     }
+}
+
+/// The finding's client, if it is an Envoy on this node.
+fn accuse(finding: &Finding, accused: &mut Vec<u32>) {
+    /// Nobody may take them.
+    const MAX_ACCUSED: usize = 64;
+
+    let is_envoy = finding.client.process.as_deref() == Some("envoy");
+    let pid = finding.client.pid.filter(|pid| is_envoy && !accused.contains(pid));
+    accused.extend(pid.filter(|_| accused.len() < MAX_ACCUSED));
 }

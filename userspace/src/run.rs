@@ -23,6 +23,7 @@ use tokio::{
 use crate::{
     arming::Armer,
     config::{Capture, ClusterSource, Trace},
+    envoys::ToldLive,
     event::{Event, time::Time},
     given_cluster::GivenCluster,
     memory, notice,
@@ -39,16 +40,22 @@ pub fn trace(config: &Trace) -> Result<Outcome> {
     if config.output.is_verbose && config.cluster == ClusterSource::Auto {
         notice::warn("no cluster is known; `--cluster FILE` adds names of pods and Services");
     }
+    let envoys = ToldLive::start(&config.envoys, config.output.is_verbose)?;
     let target = config.record.as_deref().map(Target::prepare).transpose()?;
     if config.is_kernel_log_shown {
         notice::show_kernel_log();
     }
     let runtime =
         runtime::Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;
-    runtime.block_on(live(config, cluster, target))
+    runtime.block_on(live(config, cluster, envoys, target))
 }
 
-async fn live(config: &Trace, cluster: GivenCluster, target: Option<Target>) -> Result<Outcome> {
+async fn live(
+    config: &Trace,
+    cluster: GivenCluster,
+    envoys: ToldLive,
+    target: Option<Target>,
+) -> Result<Outcome> {
     // Before anything is attached, so that a Ctrl-C during the start ends like one after it.
     let mut inputs = Inputs::listen().context("cannot listen for signals")?;
     let capture = match config.capture {
@@ -61,6 +68,7 @@ async fn live(config: &Trace, cluster: GivenCluster, target: Option<Target>) -> 
     memory::give_back();
     let mut session = Session {
         cluster,
+        envoys,
         recording: target.map(Recording::begin).transpose()?,
         is_recording_complete: true,
         pipeline: Pipeline::with_suspects(config.output.selection.clone(), output::open(&config.output)),
@@ -159,6 +167,7 @@ fn exit_on_second_signal() -> io::Result<()> {
 /// What events go through.
 struct Session {
     cluster: GivenCluster,
+    envoys: ToldLive,
     recording: Option<Recording>,
     is_recording_complete: bool,
     pipeline: Pipeline,
@@ -175,15 +184,26 @@ impl Session {
     /// Tells how soon to do it again.
     fn drain(&mut self, kernel: &mut Kernel) -> Duration {
         let pause = kernel.drain(&mut |event| self.event(event));
+        self.hear();
         self.flush();
         self.armer.apply(&self.pipeline.take_suspects(), self.now, kernel);
         pause
     }
 
+    /// What Envoys said since the last time; those that are accused are asked.
+    fn hear(&mut self) {
+        self.envoys.accused(&self.pipeline.take_accused());
+        let mut said = Vec::new();
+        self.envoys.poll(&mut |event| said.push(event));
+        for event in said {
+            self.event(event);
+        }
+    }
+
     fn event(&mut self, event: Event) {
         self.now = self.now.max(event.time());
-        let Self { cluster, recording, is_recording_complete, pipeline, output, node, .. } = self;
-        cluster.pass(event, &mut |event| {
+        let Self { cluster, envoys, recording, is_recording_complete, pipeline, output, node, .. } = self;
+        let mut take = |event: Event| {
             if let Event::Began(began) = &event {
                 *node = Some(began.node.clone());
             }
@@ -191,7 +211,8 @@ impl Session {
             if output.is_ok() {
                 *output = pipeline.event(&event);
             }
-        });
+        };
+        cluster.pass(event, &mut |event| envoys.pass(event, &mut take));
     }
 
     /// Everything of a drain is readable after it: a finding by who waits for it, the recording even if we are killed.
@@ -205,6 +226,11 @@ impl Session {
     /// Takes what is left, and says what is still to be said.
     fn finish(&mut self, kernel: Kernel) -> Result<(), OutputError> {
         kernel.finish(&mut |event| self.event(event));
+        let mut said = Vec::new();
+        self.envoys.finish(&mut |event| said.push(event));
+        for event in said {
+            self.event(event);
+        }
         self.armer.finish();
         self.flush();
         match mem::replace(&mut self.output, Ok(())).and_then(|()| self.pipeline.finish()) {

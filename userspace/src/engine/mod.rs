@@ -11,6 +11,7 @@ use crate::{
         incident::{ClientKey, Incidents, Success},
         unfollowed::Unfollowed,
     },
+    envoy::Heard,
     event::{
         Capture, Event,
         loss::{Counters, Loss},
@@ -60,6 +61,7 @@ pub struct Engine {
     joins: Joins,
     listeners: Listeners,
     identity: Identity,
+    heard: Heard,
     incidents: Incidents,
     capture: Capture,
     unfollowed: Unfollowed,
@@ -80,6 +82,7 @@ impl Engine {
             joins: Joins::default(),
             listeners: Listeners::new(settings.max_destinations),
             identity: Identity::default(),
+            heard: Heard::default(),
             incidents: Incidents::new(settings.max_findings),
             capture: Capture::default(),
             unfollowed: Unfollowed::default(),
@@ -117,6 +120,8 @@ impl Engine {
             Event::Cgroup(cgroup) => self.identity.add_cgroup(cgroup),
             Event::Cluster(seen) => self.identity.set_cluster(&seen.cluster),
             Event::Counted(counters) => self.counted.clone_from(counters),
+            Event::EnvoyLog(entry) => self.heard.logged(entry),
+            Event::EnvoyClusters(seen) => self.heard.configured(seen),
         }
     }
 

@@ -2,6 +2,7 @@
 //! the node and the cluster. Pure data; it is also what a recording holds, so a change of it is a new recording version.
 
 pub mod cluster;
+pub mod envoy;
 mod hex;
 pub mod loss;
 pub mod socket;
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::{
     cluster::Cluster,
+    envoy::{ClustersSeen, LogEntry},
     loss::Counters,
     socket::{Ended, Established, FirstBytes, HelloSegment, Listener, Opened, Reset},
     time::Time,
@@ -48,6 +50,10 @@ pub enum Event {
     Counted(Counters),
     /// Time passed.
     Tick(Time),
+    /// An Envoy has written a failure to its access log.
+    EnvoyLog(Box<LogEntry>),
+    /// The clusters of an Envoy's configuration.
+    EnvoyClusters(Box<ClustersSeen>),
 }
 
 impl Event {
@@ -66,6 +72,8 @@ impl Event {
             Self::Cluster(seen) => seen.time,
             Self::Counted(counters) => counters.time,
             Self::Tick(time) => *time,
+            Self::EnvoyLog(entry) => entry.time,
+            Self::EnvoyClusters(seen) => seen.time,
         }
     }
 }

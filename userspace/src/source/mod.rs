@@ -2,6 +2,8 @@
 
 pub mod cgroup;
 pub mod cluster_file;
+pub mod config_dump;
+pub mod envoy_log;
 pub mod hierarchy;
 pub mod kernel;
 pub mod listeners;

@@ -1,5 +1,7 @@
 //! The command line: what can be said, and its help; must not know how anything is done.
 
+mod envoy;
+
 use std::{path::PathBuf, time::Duration};
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint, builder::PossibleValuesParser};
@@ -8,6 +10,7 @@ use jiff::SignedDuration;
 use mtlsnoop_ebpf::program;
 
 use crate::{
+    cli::envoy::EnvoyArgs,
     config::{self, Analyze, ClusterSource, Color, Contradiction, Doctor, Format, Hooks, Output, Trace},
     filter::Selection,
 };
@@ -123,6 +126,8 @@ pub struct TraceArgs {
     #[arg(long)]
     kernel_log: bool,
     #[command(flatten)]
+    envoys: EnvoyArgs,
+    #[command(flatten)]
     hooks: HooksArgs,
 }
 
@@ -170,6 +175,8 @@ pub struct AnalyzeArgs {
     /// the recording holds.
     #[arg(long, value_name = "auto|none|FILE", default_value = "auto", value_parser = cluster_source, value_hint = ValueHint::FilePath)]
     cluster: ClusterSource,
+    #[command(flatten)]
+    envoys: EnvoyArgs,
 }
 
 /// What is written, and how.
@@ -228,7 +235,8 @@ enum Capture {
 impl TraceArgs {
     /// What was asked for, checked.
     pub fn config(self) -> Result<Trace, Contradiction> {
-        let Self { output, cluster, record, duration, capture, disarm_after, kernel_log, hooks } = self;
+        let Self { output, cluster, record, duration, capture, disarm_after, kernel_log, envoys, hooks } =
+            self;
         let capture = match capture {
             Capture::Adaptive => config::Capture::Adaptive,
             Capture::Always => config::Capture::Always,
@@ -242,6 +250,7 @@ impl TraceArgs {
             disarm_after,
             is_kernel_log_shown: kernel_log,
             hooks: hooks.config(),
+            envoys: envoys.config(),
         }
         .check()
     }
@@ -276,7 +285,8 @@ impl AnalyzeArgs {
         let Ok([file]) = <[PathBuf; 1]>::try_from(self.files) else {
             return Err(Contradiction::SeveralRecordings);
         };
-        Analyze { output: self.output.config(), cluster: self.cluster, file }.check()
+        let (output, envoys) = (self.output.config(), self.envoys.config());
+        Analyze { output, cluster: self.cluster, file, envoys }.check()
     }
 }
 
@@ -322,7 +332,7 @@ mod tests {
 
     use super::{Cli, Command, duration};
     use crate::{
-        config::{Analyze, ClusterSource, Color, Contradiction, Format, Hooks, Output, Trace},
+        config::{Analyze, ClusterSource, Color, Contradiction, Envoys, Format, Hooks, Output, Trace},
         filter::Selection,
     };
 
@@ -357,6 +367,7 @@ mod tests {
             disarm_after: Duration::from_secs(330),
             is_kernel_log_shown: false,
             hooks: Hooks::default(),
+            envoys: Envoys::default(),
         };
         assert_eq!(arguments.config(), Ok(expected));
     }
@@ -364,7 +375,8 @@ mod tests {
     #[test]
     fn every_flag_of_a_trace_arrives() {
         let line = "mtlsnoop trace -o json --all -n a -n b -p c/d --fail-on-finding --color never -v -w f --duration 1h30m \
-                    --cluster c.json --capture adaptive --disarm-after 30s --kernel-log --btf t --without-hook reset_sent --without-hook socket_state";
+                    --cluster c.json --capture adaptive --disarm-after 30s --kernel-log --btf t --without-hook reset_sent --without-hook socket_state \
+                    --envoy-log l --envoy-log - --config-dump d --config-dump auto";
         let Ok(Command::Trace(arguments)) = parsed(line) else { panic!("{line}") };
         let expected = Trace {
             output: Output {
@@ -388,6 +400,7 @@ mod tests {
                 btf: Some("t".into()),
                 without: vec!["reset_sent".to_owned(), "socket_state".to_owned()],
             },
+            envoys: Envoys { logs: vec!["l".into(), "-".into()], dumps: vec!["d".into()], are_asked: true },
         };
         assert_eq!(arguments.config(), Ok(expected));
     }

@@ -1,0 +1,94 @@
+//! What an Envoy itself says of an attempt: the entry of its access log, and the cluster of its configuration. The wire goes before
+//! it: it explains, and where it contradicts, that is said. Pure, bounded.
+#![deny(clippy::disallowed_methods)]
+
+pub mod attempt;
+mod clusters;
+mod entries;
+mod failure;
+pub mod question;
+pub mod sentence;
+pub mod weight;
+
+use crate::{
+    envoy::{attempt::Attempt, clusters::Clusters, entries::Entries},
+    event::envoy::{ClusterTls, ClustersSeen, LogEntry, ProxyCluster, RuleName},
+    update::Behaviour,
+};
+
+/// What an Envoy says of one attempt.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Word<'a> {
+    /// What it logged of it.
+    pub log: Option<&'a LogEntry>,
+    /// What its configuration has for it.
+    pub cluster: Option<&'a ProxyCluster>,
+}
+
+impl<'a> Word<'a> {
+    /// It says nothing.
+    pub fn is_empty(&self) -> bool {
+        self.log.is_none() && self.cluster.is_none()
+    }
+
+    /// Its configuration has TLS for every endpoint of the destination, whatever that endpoint is.
+    pub fn uses_tls_always(&self) -> bool {
+        self.cluster.is_some_and(|cluster| matches!(cluster.tls, ClusterTls::Always(_)))
+    }
+
+    /// Its configuration has no TLS for the destination at all.
+    pub fn uses_no_tls(&self) -> bool {
+        self.cluster.is_some_and(|cluster| cluster.tls == ClusterTls::Never)
+    }
+
+    /// Its configuration connects to whatever address the app asked for, as for headless Services.
+    pub fn is_original_dst(&self) -> bool {
+        self.cluster.is_some_and(|cluster| &*cluster.discovery == "ORIGINAL_DST")
+    }
+
+    /// The `DestinationRule` that its configuration for the destination was built with. That it is there does not mean that it asks for TLS.
+    pub fn rule(&self) -> Option<&'a RuleName> {
+        self.cluster?.rule.as_ref()
+    }
+
+    /// TLS for every endpoint, and no `DestinationRule`: the control plane inferred it from the endpoints (Istio
+    /// `pilot/pkg/model/push_context.go`, `BestEffortInferServiceMTLSMode`).
+    pub fn is_tls_inferred(&self) -> bool {
+        self.uses_tls_always() && self.rule().is_none()
+    }
+}
+
+/// What was seen of an attempt on the wire, as far as it is compared with what Envoy says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// What the listener did.
+    pub behaviour: Behaviour,
+    /// The proxy's hello was seen.
+    pub had_hello: bool,
+}
+
+/// What Envoys have said so far.
+#[derive(Debug, Default)]
+pub struct Heard {
+    entries: Entries,
+    clusters: Clusters,
+}
+
+impl Heard {
+    /// An Envoy logged something.
+    pub fn logged(&mut self, entry: &LogEntry) {
+        self.entries.add(entry.clone());
+    }
+
+    /// The configuration of an Envoy became known.
+    pub fn configured(&mut self, seen: &ClustersSeen) {
+        self.clusters.replace(seen);
+    }
+
+    /// What was said of this attempt so far.
+    pub fn word_of(&self, attempt: &Attempt) -> Word<'_> {
+        let log = self.entries.of(attempt);
+        let cluster = self.clusters.of(attempt, log.and_then(|entry| entry.upstream_cluster.as_deref()));
+        Word { log, cluster }
+    }
+}

@@ -1,0 +1,252 @@
+//! What Envoys say beside the traffic, wired to a run: dumps after the beginning, logs as their time comes, proxies when they are accused; must
+//! not know how findings come about.
+
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use crate::{
+    config::Envoys,
+    event::{
+        Event,
+        envoy::{ClustersSeen, LogEntry},
+        time::{SECOND_NS, Time},
+    },
+    notice,
+    source::{
+        config_dump::{self, Reading, Unused, admin::Admin},
+        envoy_log::{
+            self, Reader, Tally,
+            follow::Follow,
+            piped::{self, Piped},
+        },
+    },
+};
+
+/// How often logs that are followed are looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// How far entries of a whole log go before events of the same time: an entry tells of attempts that were over before it, as those of a
+/// request that was tried again.
+const AHEAD_NS: u64 = 30 * SECOND_NS;
+
+/// Entries that ended before what is analyzed began are of nothing that is in it; clocks of logs are cut to milliseconds.
+const BEFORE_NS: u64 = SECOND_NS;
+
+/// Configurations from files.
+#[derive(Debug, Default)]
+struct Dumps(Vec<ClustersSeen>);
+
+impl Dumps {
+    fn read(asked: &Envoys, is_verbose: bool) -> Result<Self, config_dump::Error> {
+        let read = |path: &Path| {
+            let Reading { clusters, node, unused } = config_dump::read(path)?;
+            let (path, count) = (path.display(), clusters.len());
+            if unused.is_loss() || (is_verbose && unused != Unused::default()) {
+                notice::warn(format_args!("not used from {path}: {unused}"));
+            }
+            if is_verbose {
+                notice::warn(format_args!("{path} has {count} clusters"));
+            }
+            Ok(ClustersSeen { time: Time::default(), node, netns: None, clusters })
+        };
+        asked.dumps.iter().map(|path| read(path)).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// They were there before anything that is seen.
+    fn pass(&self, event: Event, on: &mut dyn FnMut(Event)) {
+        let (is_beginning, time) = (matches!(event, Event::Began(_)), event.time());
+        on(event);
+        for dump in self.0.iter().filter(|_| is_beginning) {
+            on(Event::EnvoyClusters(Box::new(ClustersSeen { time, ..dump.clone() })));
+        }
+    }
+}
+
+/// What Envoys said of what is analyzed afterwards.
+pub struct ToldBefore {
+    dumps: Dumps,
+    logs: Vec<Reader>,
+    first: Option<Time>,
+    is_verbose: bool,
+}
+
+impl ToldBefore {
+    /// Reads the dumps and opens the logs.
+    pub fn read(asked: &Envoys, is_verbose: bool) -> anyhow::Result<Self> {
+        let dumps = Dumps::read(asked, is_verbose)?;
+        let logs = asked.logs.iter().map(|path| Reader::open(path)).collect::<Result<_, _>>()?;
+        Ok(Self { dumps, logs, first: None, is_verbose })
+    }
+
+    /// Passes an event on, with what was said until shortly after it.
+    pub fn pass(&mut self, event: Event, on: &mut dyn FnMut(Event)) {
+        let now = event.time();
+        let first = *self.first.get_or_insert(now);
+        // The beginning goes before everything.
+        if matches!(event, Event::Began(_)) {
+            self.dumps.pass(event, on);
+            return self.hand_over(first, now, on);
+        }
+        self.hand_over(first, now, on);
+        on(event);
+    }
+
+    fn hand_over(&mut self, first: Time, now: Time, on: &mut dyn FnMut(Event)) {
+        self.logs.retain_mut(|log| match hand_over(log, first, now, on) {
+            Ok(()) => true,
+            Err(error) => {
+                notice::warn(format_args!("{error}; what was read before is used"));
+                false
+            }
+        });
+    }
+
+    /// Says what the logs held that was not used.
+    pub fn finish(&self) {
+        for log in &self.logs {
+            say(log.path(), log.tally(), self.is_verbose);
+            if !log.tally().has_entries() {
+                notice::warn(format_args!(
+                    "{} has no entry of an access log; is it the log of the container istio-proxy, and does the mesh write one \
+                     (meshConfig.accessLogFile: /dev/stdout)?",
+                    log.path().display()
+                ));
+            }
+        }
+    }
+}
+
+/// Entries that were over before `now`, and a little later ones.
+fn hand_over(
+    log: &mut Reader,
+    first: Time,
+    now: Time,
+    on: &mut dyn FnMut(Event),
+) -> Result<(), envoy_log::Error> {
+    while log.peek()?.is_some_and(|entry| entry.ended() <= now + AHEAD_NS) {
+        let Some(entry) = log.take()? else { break };
+        if first <= entry.ended() + BEFORE_NS {
+            on(Event::EnvoyLog(Box::new(LogEntry { time: now, ..entry })));
+        }
+    }
+    Ok(())
+}
+
+/// A log that is written while it is read.
+enum Live {
+    File(Follow),
+    Pipe(Piped),
+}
+
+/// What Envoys say while a live trace goes on.
+pub struct ToldLive {
+    dumps: Dumps,
+    logs: Vec<Live>,
+    admin: Option<Admin>,
+    last: Option<Instant>,
+    is_verbose: bool,
+}
+
+impl ToldLive {
+    /// Reads the dumps and begins to follow the logs.
+    pub fn start(asked: &Envoys, is_verbose: bool) -> anyhow::Result<Self> {
+        let open = |path: &PathBuf| {
+            if piped::is_pipe(path) {
+                Piped::start(path).map(Live::Pipe)
+            } else {
+                Follow::open(path).map(Live::File)
+            }
+        };
+        let dumps = Dumps::read(asked, is_verbose)?;
+        let logs = asked.logs.iter().map(open).collect::<Result<_, _>>()?;
+        let admin = asked.are_asked.then(Admin::default);
+        Ok(Self { dumps, logs, admin, last: None, is_verbose })
+    }
+
+    /// Passes an event of the kernel on, after the beginning with the dumps.
+    pub fn pass(&self, event: Event, on: &mut dyn FnMut(Event)) {
+        self.dumps.pass(event, on);
+    }
+
+    /// There is a finding about these proxies.
+    pub fn accused(&mut self, pids: &[u32]) {
+        if let Some(admin) = &mut self.admin {
+            for pid in pids {
+                admin.want(*pid);
+            }
+        }
+    }
+
+    /// Hands over what was said since the last call; it looks no more often than makes sense.
+    pub fn poll(&mut self, on: &mut dyn FnMut(Event)) {
+        if self.last.is_some_and(|last| last.elapsed() < LOOK_EVERY) {
+            return;
+        }
+        self.last = Some(Instant::now());
+        self.poll_logs(on);
+        self.poll_admin(on);
+    }
+
+    /// Takes what is left, and says what was not used.
+    pub fn finish(&mut self, on: &mut dyn FnMut(Event)) {
+        self.poll_logs(on);
+        for log in &self.logs {
+            let (path, tally) = match log {
+                Live::File(log) => (log.path(), log.tally()),
+                Live::Pipe(log) => (log.path(), log.tally()),
+            };
+            say(path, tally, self.is_verbose);
+        }
+    }
+
+    fn poll_logs(&mut self, on: &mut dyn FnMut(Event)) {
+        let mut take = |entry: LogEntry| {
+            on(Event::EnvoyLog(Box::new(LogEntry { time: now().max(entry.time), ..entry })));
+        };
+        self.logs.retain_mut(|log| match log {
+            Live::Pipe(log) => {
+                log.poll(&mut take);
+                true
+            }
+            Live::File(log) => match log.poll(&mut take) {
+                Ok(()) => true,
+                Err(error) => {
+                    notice::warn(format_args!("{error}. It is followed no longer"));
+                    false
+                }
+            },
+        });
+    }
+
+    fn poll_admin(&mut self, on: &mut dyn FnMut(Event)) {
+        let Some(told) = self.admin.as_mut().and_then(Admin::poll) else { return };
+        match told {
+            Ok(told) => {
+                if told.unused.is_loss() {
+                    notice::warn(format_args!("not used from a proxy's configuration: {}", told.unused));
+                }
+                on(Event::EnvoyClusters(Box::new(told.seen)));
+            }
+            Err(error) if error.is_for_all() => {
+                notice::warn(format_args!(
+                    "--config-dump auto is given up: {error}. Tracing goes on without"
+                ));
+                self.admin = None;
+            }
+            Err(error) => notice::warn(error),
+        }
+    }
+}
+
+fn now() -> Time {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Time(u64::try_from(since_epoch.as_nanos()).unwrap_or(u64::MAX))
+}
+
+fn say(path: &Path, tally: &Tally, is_verbose: bool) {
+    if is_verbose || tally.unreadable > 0 {
+        notice::warn(format_args!("{}: {tally}", path.display()));
+    }
+}
