@@ -66,6 +66,8 @@ pub(crate) enum Part {
     Latency,
     /// Speed of the core
     Replay,
+    /// Speed of reading packet captures
+    Capture,
     /// How cost grows with connections and pods
     Growth,
 }

@@ -8,8 +8,8 @@ use crate::{
 };
 
 use Figure::{
-    AgentCpu, BestPeer, BusyMemory, FlowsGrowth, IdleMemory, Latency, Loss, Missing, PodsGrowth, Replay,
-    UncountedFlows,
+    AgentCpu, BestPeer, BusyMemory, Capture, FlowsGrowth, IdleMemory, Latency, Loss, Missing, PodsGrowth,
+    Replay, UncountedFlows,
 };
 use Limit::{AtLeast, AtMost};
 
@@ -32,6 +32,8 @@ pub(crate) enum Figure {
     Latency,
     /// Millions of events a second.
     Replay,
+    /// Speed of reading a capture of other traffic, in GB/s.
+    Capture,
     /// Time of an event with a million flows, in times of that with a thousand.
     FlowsGrowth,
     /// Flows that went for others and were not counted.
@@ -48,7 +50,7 @@ pub(crate) struct Budget {
     pub(crate) limit: Limit,
 }
 
-pub(crate) const BUDGETS: [Budget; 16] = [
+pub(crate) const BUDGETS: [Budget; 17] = [
     budget("sentinel, conn loss, %", Loss(Load::Conn, Subject::Sentinel), AtMost(3.0, 1.5)),
     budget("sentinel, rr loss, %", Loss(Load::Rr, Subject::Sentinel), AtMost(0.3, 0.0)),
     budget("sentinel, bulk loss, %", Loss(Load::Bulk, Subject::Sentinel), AtMost(0.5, 0.0)),
@@ -62,6 +64,7 @@ pub(crate) const BUDGETS: [Budget; 16] = [
     budget("connections lost or unaccounted, 60 s", Missing, AtMost(0.0, 0.0)),
     budget("decisive event to finding, p99, ms", Latency, AtMost(50.0, 20.0)),
     budget("core on replay, million events/s", Replay, AtLeast(1.0, 3.0)),
+    budget("packet capture of other traffic, GB/s", Capture, AtLeast(1.0, 1.0)),
     budget("time of an event, 1 M ÷ 1 k flows", FlowsGrowth, AtMost(2.0, 2.0)),
     budget("evicted flows that were not counted", UncountedFlows, AtMost(0.0, 0.0)),
     budget("time of an event, 100 k ÷ 10 pods", PodsGrowth, AtMost(2.0, 2.0)),

@@ -30,7 +30,7 @@ use mtlsnoop_tests::interrupt::{self, Interrupted};
 use crate::{
     arguments::{Arguments, Part, Plan, Process},
     cpus::Cpus,
-    figure::{flows, full_rate, latency, memory, pods, replay},
+    figure::{capture, flows, full_rate, latency, memory, pods, replay},
     load::worker,
     machine::Machine,
     report::Report,
@@ -95,6 +95,7 @@ fn figures(plan: &Plan, machine: Machine, cpus: &Cpus) -> Result<Results> {
         memory: has(Part::Memory).map(|()| memory::measure(ends)).transpose()?,
         latency: has(Part::Latency).map(|()| latency::measure(findings)).transpose()?,
         replay: has(Part::Replay).map(|()| replay::measure(cpus)).transpose()?,
+        capture: has(Part::Capture).map(|()| capture::measure(plan.quick)).transpose()?,
         flows: has(Part::Growth).map(|()| flows::measure()).transpose()?,
         pods: has(Part::Growth).map(|()| pods::measure()).transpose()?,
     })

@@ -113,7 +113,7 @@ impl Report<'_> {
     }
 
     fn write_figures(&self, out: &mut String) -> std::fmt::Result {
-        let Results { wakeup_us, full_rate, memory, latency, .. } = &self.results;
+        let Results { wakeup_us, full_rate, memory, latency, capture, .. } = &self.results;
         if let Some(Estimate { value, error }) = wakeup_us {
             writeln!(out, "a wakeup of another processor: {value:.1} ±{error:.1} µs for the one that wakes")?;
         }
@@ -145,6 +145,9 @@ impl Report<'_> {
                     memory.ends
                 )?;
             }
+        }
+        for line in capture.iter().flat_map(super::figure::capture::Capture::lines) {
+            writeln!(out, "{line}")?;
         }
         if let Some(latency) = latency {
             let (median, p99) = (latency.median_ms, latency.p99_ms);
@@ -192,8 +195,18 @@ impl Report<'_> {
 
     /// The same as one JSON object.
     pub(crate) fn write(&self, path: &Path) -> Result<()> {
-        let Results { machine, comparisons, wakeup_us, full_rate, memory, latency, replay, flows, pods } =
-            &self.results;
+        let Results {
+            machine,
+            comparisons,
+            wakeup_us,
+            full_rate,
+            memory,
+            latency,
+            replay,
+            capture,
+            flows,
+            pods,
+        } = &self.results;
         let json = json!({
             "machine": machine.json(),
             "window_s": self.plan.window().as_secs_f64(),
@@ -203,6 +216,7 @@ impl Report<'_> {
             "memory": memory.as_ref().map(super::figure::memory::Memory::json),
             "latency": latency.as_ref().map(super::figure::latency::Latency::json),
             "replay": replay.as_ref().map(super::figure::replay::Replay::json),
+            "capture": capture.as_ref().map(super::figure::capture::Capture::json),
             "flows": flows.as_ref().map(super::figure::flows::Flows::json),
             "pods": pods.as_ref().map(super::figure::pods::Pods::json),
             "budgets": BUDGETS.iter().map(|budget| self.budget(budget)).collect::<Vec<_>>(),

@@ -3,7 +3,8 @@
 use crate::{
     budget::Figure,
     figure::{
-        flows::Flows, full_rate::FullRate, latency::Latency, memory::Memory, pods::Pods, replay::Replay,
+        capture::Capture, flows::Flows, full_rate::FullRate, latency::Latency, memory::Memory, pods::Pods,
+        replay::Replay,
     },
     load::Load,
     machine::Machine,
@@ -22,6 +23,7 @@ pub(crate) struct Results {
     pub(crate) memory: Option<Memory>,
     pub(crate) latency: Option<Latency>,
     pub(crate) replay: Option<Replay>,
+    pub(crate) capture: Option<Capture>,
     pub(crate) flows: Option<Flows>,
     pub(crate) pods: Option<Pods>,
 }
@@ -57,6 +59,7 @@ impl Results {
                 let millions = |rate: Estimate| Estimate { value: rate.value / 1e6, error: rate.error / 1e6 };
                 self.replay.as_ref().map(|replay| millions(replay.per_s))
             }
+            Figure::Capture => self.capture.as_ref().and_then(Capture::of_others),
             Figure::FlowsGrowth => self.flows.as_ref().map(|flows| exact(flows.growth())),
             Figure::UncountedFlows => self.flows.as_ref().map(|flows| count(flows.uncounted())),
             Figure::PodsGrowth => self.pods.as_ref().map(|pods| exact(pods.growth())),

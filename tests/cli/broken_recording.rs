@@ -53,9 +53,10 @@ fn what_cannot_be_read_at_all_says_what_it_is_and_what_to_try() {
         (b"MTLSN", "ends within its first 10 bytes"),
         (
             b"{\"kind\":\"finding\"}\n",
-            "the file is no recording; a recording is made with `mtlsnoop trace -w FILE`",
+            "the file is neither a recording nor a packet capture; they are made with `mtlsnoop trace -w FILE`",
         ),
-        (b"\xd4\xc3\xb2\xa1\x02\x00\x04\x00", "packet captures are not supported yet"),
+        (b"\xd4\xc3\xb2\xa1\x02\x00\x04\x00", "the packet capture ends within its header"),
+        (b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03", "compressed with gzip; decompress it first: `gunzip`"),
         (
             &newer,
             "has format version 9, and this mtlsnoop reads version 2; analyze it with the mtlsnoop that recorded it",

@@ -4,6 +4,7 @@
 
 mod analyze;
 mod broken_recording;
+mod captures;
 mod doctor;
 mod envoy;
 mod help;

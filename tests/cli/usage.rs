@@ -34,9 +34,3 @@ fn pods_are_not_selected_where_nothing_tells_of_pods() {
             .fails_with(2, &["--cluster FILE", "kubectl get pods,services,endpointslices -A -o json"]);
     }
 }
-
-#[test]
-fn several_recordings_at_once_are_refused() {
-    let (_folder, path) = incident();
-    run(&["analyze", &path, &path]).fails_with(2, &["only one recording can be analyzed at a time for now"]);
-}

@@ -90,8 +90,17 @@ fn what_the_kernel_loses_has_the_same_name_outside() {
     /// What user space loses by itself.
     const OF_USER_SPACE: [&str; 4] =
         ["undecodable_record", "evicted_flow", "incomplete_hello", "lost_detail"];
+    /// What a packet capture lacks.
+    const OF_CAPTURES: [&str; 6] = [
+        "cut_packet",
+        "capture_gap",
+        "capture_dropped",
+        "ip_fragment",
+        "unknown_link_type",
+        "malformed_packet",
+    ];
     let of_kernel = counter::NAMES.into_iter().filter(|name| !["seen", "destroyed"].contains(name));
-    let expected: BTreeSet<_> = of_kernel.chain(OF_USER_SPACE).collect();
+    let expected: BTreeSet<_> = of_kernel.chain(OF_USER_SPACE).chain(OF_CAPTURES).collect();
     let named: BTreeSet<_> = Loss::ALL.into_iter().map(Loss::name).collect();
     assert_eq!(named, expected);
     assert_eq!(Loss::from_name("seen"), None);

@@ -5,12 +5,14 @@
 //! control groups and namespaces. [`interrupt`] turns SIGINT into an ordinary error, so that Ctrl-C does the same.
 
 pub mod address;
+pub mod capture_file;
 pub mod certificate;
 pub mod cgroup;
 pub mod client;
 pub mod cluster;
 pub mod command;
 pub mod container;
+pub mod conversation;
 pub mod envoy;
 pub mod interception;
 pub mod interrupt;

@@ -111,15 +111,15 @@ pub struct Trace {
     pub envoys: Envoys,
 }
 
-/// The analysis of a recording.
+/// The analysis of recordings and captures.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Analyze {
     /// What is written, and how.
     pub output: Output,
-    /// Where knowledge of the cluster comes from; [`ClusterSource::Auto`] is the recording.
+    /// Where knowledge of the cluster comes from; [`ClusterSource::Auto`] is the recordings.
     pub cluster: ClusterSource,
-    /// The recording.
-    pub file: PathBuf,
+    /// The recordings and captures.
+    pub files: Vec<PathBuf>,
     /// What Envoys say themselves.
     pub envoys: Envoys,
 }
@@ -133,12 +133,6 @@ pub enum Contradiction {
          `kubectl get pods,services,endpointslices -A -o json` prints"
     )]
     PodsWithoutCluster,
-    /// Several recordings at once.
-    #[error(
-        "only one recording can be analyzed at a time for now: recordings of different nodes or times share no clock and no \
-         socket ids; run `mtlsnoop analyze` once for each"
-    )]
-    SeveralRecordings,
     /// Running proxies are to be asked afterwards.
     #[error(
         "`--config-dump auto` asks running proxies, and `analyze` has none: give the file that `kubectl exec POD -c istio-proxy -- \
@@ -217,7 +211,7 @@ mod tests {
             let analyze = Analyze {
                 output: output(namespaces),
                 cluster: cluster.clone(),
-                file: "file".into(),
+                files: vec!["file".into()],
                 envoys: Envoys::default(),
             };
             assert_eq!(analyze.check().map(drop), of_analyze, "{namespaces:?} {cluster:?}");

@@ -31,6 +31,8 @@ pub mod notice;
 pub mod outcome;
 pub mod output;
 pub mod pipeline;
+pub mod progress;
+pub mod signals;
 
 pub mod analyze;
 pub mod doctor;

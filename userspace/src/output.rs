@@ -1,6 +1,6 @@
 //! Standard output as a sink of the kind that was asked for; must not know what is written.
 
-use std::io::{self, BufWriter};
+use std::io::{self, BufWriter, Write};
 
 use anstream::{AutoStream, ColorChoice};
 
@@ -11,9 +11,14 @@ use crate::{
 
 /// Opens standard output.
 pub fn open(output: &Output) -> Box<dyn Sink> {
+    open_on(output, io::stdout())
+}
+
+/// The same by another way to standard output.
+pub fn open_on(output: &Output, way: impl Write + 'static) -> Box<dyn Sink> {
     const BUFFER_BYTES: usize = 64 << 10;
 
-    let destination = BufWriter::with_capacity(BUFFER_BYTES, io::stdout());
+    let destination = BufWriter::with_capacity(BUFFER_BYTES, way);
     match output.format {
         Format::Json => Box::new(JsonLines::new(destination)),
         Format::Text => Box::new(Terminal::new(destination, is_colored(output.color))),

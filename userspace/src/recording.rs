@@ -111,6 +111,13 @@ pub enum Content {
     HeaderCutShort,
     /// A packet capture: pcap or pcapng.
     Capture,
+    /// Anything, compressed.
+    Compressed {
+        /// With what.
+        by: &'static str,
+        /// What decompresses it.
+        command: &'static str,
+    },
     /// Something else.
     Other,
 }
@@ -124,6 +131,14 @@ const CAPTURES: [[u8; 4]; 5] = [
     [0x0a, 0x0d, 0x0d, 0x0a],
 ];
 
+/// First bytes of compressed files, what they are compressed with, and what decompresses them.
+const COMPRESSIONS: [(&[u8], &str, &str); 4] = [
+    (&[0x1f, 0x8b], "gzip", "gunzip"),
+    (&[0x28, 0xb5, 0x2f, 0xfd], "zstd", "unzstd"),
+    (&[0xfd, b'7', b'z', b'X', b'Z'], "xz", "unxz"),
+    (b"BZh", "bzip2", "bunzip2"),
+];
+
 /// What a file holds that begins like this; `beginning` is [`HEADER_BYTES`] long, or the whole file.
 pub fn content(beginning: &[u8]) -> Content {
     match beginning {
@@ -133,7 +148,10 @@ pub fn content(beginning: &[u8]) -> Content {
             Content::Recording { version: u16::from_le_bytes([*low, *high]) }
         }
         _ if MAGIC.starts_with(beginning) || beginning.starts_with(&MAGIC) => Content::HeaderCutShort,
-        _ => Content::Other,
+        _ => {
+            let compression = COMPRESSIONS.iter().find(|(magic, ..)| beginning.starts_with(magic));
+            compression.map_or(Content::Other, |&(_, by, command)| Content::Compressed { by, command })
+        }
     }
 }
 

@@ -5,15 +5,10 @@ use std::{
     io, mem,
     path::{Path, PathBuf},
     pin::Pin,
-    sync::{Arc, atomic::AtomicBool},
     time::Duration,
 };
 
 use anyhow::{Context as _, Result};
-use signal_hook::{
-    consts::{SIGINT, SIGTERM},
-    flag,
-};
 use tokio::{
     runtime,
     signal::unix::{Signal, SignalKind, signal},
@@ -30,6 +25,7 @@ use crate::{
     outcome::{Outcome, OutputError},
     output,
     pipeline::Pipeline,
+    signals,
     sink::record::{RecordWriter, Target, WriteError},
     source::kernel::{self, Kernel, Options},
 };
@@ -122,7 +118,7 @@ struct Inputs {
 
 impl Inputs {
     fn listen() -> io::Result<Self> {
-        exit_on_second_signal()?;
+        signals::raise_then_exit()?;
         let (interrupt, terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
         Ok(Self { drain: Box::pin(sleep(Duration::ZERO)), interrupt, terminate, end: None })
     }
@@ -151,17 +147,6 @@ async fn elapsed(end: Option<&mut Pin<Box<Sleep>>>) {
         Some(end) => end.await,
         None => std::future::pending().await,
     }
-}
-
-/// The first signal ends the loop, which may take a moment; the second one does not wait for that.
-fn exit_on_second_signal() -> io::Result<()> {
-    let is_ending = Arc::new(AtomicBool::new(false));
-    for number in [SIGINT, SIGTERM] {
-        // Actions run in the order of registration: the first signal finds the flag down, and raises it.
-        flag::register_conditional_shutdown(number, 128 + number, Arc::clone(&is_ending))?;
-        flag::register(number, Arc::clone(&is_ending))?;
-    }
-    Ok(())
 }
 
 /// What events go through.

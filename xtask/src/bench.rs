@@ -30,7 +30,7 @@ pub(crate) struct Options {
     /// Only with these attached: nothing, sentinel, adaptive-idle, tcpdump, …
     #[arg(long, value_name = "WHAT,…")]
     attached: Option<String>,
-    /// Only these parts: losses, full-rate, memory, latency, replay, growth; with --load or --attached only losses
+    /// Only these parts: losses, full-rate, memory, latency, replay, capture, growth; with --load or --attached only losses
     #[arg(long, value_name = "PART,…")]
     only: Option<String>,
     /// Short windows and few of them, to see that it works

@@ -1,5 +1,6 @@
 //! The figures of the budget that are no loss of throughput; each knows how it is measured, none what its budget is.
 
+pub(crate) mod capture;
 pub(crate) mod flows;
 pub(crate) mod full_rate;
 pub(crate) mod latency;

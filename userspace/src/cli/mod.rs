@@ -54,7 +54,15 @@ Examples:
   The same incident with a cluster file that was not at hand then, in a script:
     mtlsnoop analyze incident.mtlsnoop --cluster cluster.json -o json --fail-on-finding
 
-With the same flags, the JSON lines are byte for byte those of the live trace.";
+  A packet capture, with names:
+    tcpdump -i any -w incident.pcap tcp
+    mtlsnoop analyze incident.pcap --cluster cluster.json
+
+  One incident from both ends, recorded on two nodes:
+    mtlsnoop analyze client-node.mtlsnoop server-node.mtlsnoop
+
+With the same flags, the JSON lines of one recording are byte for byte those of the live trace. A capture
+shows no processes, containers and network namespaces; findings say what can be said without.";
 
 /// Finds mesh mTLS sent to plaintext backends, live, in the kernel
 ///
@@ -76,7 +84,7 @@ pub enum Command {
     /// Trace this node live; needs root
     #[command(after_help = TRACE_EXAMPLES)]
     Trace(TraceArgs),
-    /// Say of a recording what the live trace said
+    /// Say of recordings and packet captures what a live trace says
     #[command(after_help = ANALYZE_EXAMPLES)]
     Analyze(AnalyzeArgs),
     /// Say what this node can do, by trying it
@@ -164,15 +172,17 @@ pub enum SchemaOf {
 /// Arguments of `analyze`.
 #[derive(Debug, Args)]
 pub struct AnalyzeArgs {
-    /// Recording made with `mtlsnoop trace -w FILE`; one at a time for now
+    /// Recordings (`mtlsnoop trace -w FILE`) and packet captures (`tcpdump -w FILE`: pcap, pcapng)
+    ///
+    /// Several are read as one, by time: of several nodes, or of one incident from both ends.
     #[arg(required = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
     files: Vec<PathBuf>,
     #[command(flatten)]
     output: OutputArgs,
-    /// Where names of pods and Services come from: `auto` (the recording), `none`, or a file
+    /// Where names of pods and Services come from: `auto` (the recordings), `none`, or a file
     ///
     /// A file holds what `kubectl get pods,services,endpointslices -A -o json` prints, and is used instead of what
-    /// the recording holds.
+    /// recordings hold.
     #[arg(long, value_name = "auto|none|FILE", default_value = "auto", value_parser = cluster_source, value_hint = ValueHint::FilePath)]
     cluster: ClusterSource,
     #[command(flatten)]
@@ -282,11 +292,8 @@ impl From<OutputFormat> for Format {
 impl AnalyzeArgs {
     /// What was asked for, checked.
     pub fn config(self) -> Result<Analyze, Contradiction> {
-        let Ok([file]) = <[PathBuf; 1]>::try_from(self.files) else {
-            return Err(Contradiction::SeveralRecordings);
-        };
         let (output, envoys) = (self.output.config(), self.envoys.config());
-        Analyze { output, cluster: self.cluster, file, envoys }.check()
+        Analyze { output, cluster: self.cluster, files: self.files, envoys }.check()
     }
 }
 
@@ -332,7 +339,7 @@ mod tests {
 
     use super::{Cli, Command, duration};
     use crate::{
-        config::{Analyze, ClusterSource, Color, Contradiction, Envoys, Format, Hooks, Output, Trace},
+        config::{Analyze, ClusterSource, Color, Envoys, Format, Hooks, Output, Trace},
         filter::Selection,
     };
 
@@ -406,14 +413,13 @@ mod tests {
     }
 
     #[test]
-    fn one_recording_is_analyzed_and_two_are_not() {
-        for (line, expected) in [
-            ("mtlsnoop analyze a --cluster none", Ok(PathBuf::from("a"))),
-            ("mtlsnoop analyze a b", Err(Contradiction::SeveralRecordings)),
-        ] {
+    fn one_file_is_analyzed_or_several() {
+        for (line, expected) in
+            [("mtlsnoop analyze a --cluster none", &["a"] as &[&str]), ("mtlsnoop analyze a b", &["a", "b"])]
+        {
             let Ok(Command::Analyze(arguments)) = parsed(line) else { panic!("{line}") };
-            let config = arguments.config();
-            assert_eq!(config.map(|Analyze { file, .. }| file), expected);
+            let Ok(Analyze { files, .. }) = arguments.config() else { panic!("{line}") };
+            assert_eq!(files, expected.iter().map(PathBuf::from).collect::<Vec<_>>());
         }
     }
 

@@ -63,6 +63,18 @@ losses! {
     IncompleteHello = "incomplete_hello",
     /// Details of connections that are told by their ends all the same (`--capture adaptive`).
     Detail = "lost_detail",
+    /// Capture: packets that were cut before something that is looked at.
+    CutPacket = "cut_packet",
+    /// Capture: connections of which bytes arrived that are not in the capture.
+    CaptureGap = "capture_gap",
+    /// Capture: packets that the capturing program dropped, as it says itself.
+    CaptureDropped = "capture_dropped",
+    /// Capture: TCP in IP fragments, which are not put together.
+    Fragment = "ip_fragment",
+    /// Capture: packets of a link type that is not read.
+    UnknownLink = "unknown_link_type",
+    /// Capture: TCP packets with headers that cannot be.
+    MalformedPacket = "malformed_packet",
 }
 
 impl Loss {

@@ -147,7 +147,8 @@ impl Flow {
     /// Both ends are in one network namespace: what was seen says nothing of what others get from there.
     pub fn is_local(&self) -> bool {
         let same_namespace = self.peer.as_ref().is_some_and(|peer| peer.owner.netns == self.owner.netns);
-        same_namespace || self.remote.ip().is_loopback() || self.local.ip().is_loopback()
+        let is_loopback = self.remote.ip().is_loopback() || self.local.ip().is_loopback();
+        same_namespace || is_loopback || self.local.ip() == self.remote.ip()
     }
 
     /// The connecting end is on this node too, and tells the same story better.

@@ -1,81 +1,12 @@
 //! Reads recordings; must not know what becomes of the events, nor who wrote them.
 
-use std::{
-    fs::File,
-    io::{self, BufReader, Read},
-    path::{Path, PathBuf},
-};
+use std::io::Read;
 
 use crate::{
     event::Event,
     recording::{self, Content, HEADER_BYTES, PAYLOAD_BYTES_MAX, PREFIX_BYTES, Prefix, VERSION},
+    source::unreadable::{Broken, Reason},
 };
-
-/// A file cannot be replayed at all.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot analyze {}: {reason}", path.display())]
-pub struct OpenError {
-    /// The file.
-    pub path: PathBuf,
-    /// Why.
-    pub reason: Reason,
-}
-
-/// Why a file cannot be replayed.
-#[derive(Debug, thiserror::Error)]
-pub enum Reason {
-    /// The system says no.
-    #[error("{0}; check the name, and that you may read it")]
-    Unreadable(#[from] io::Error),
-    /// There is nothing in it.
-    #[error("the file is empty; a recording is made with `mtlsnoop trace -w FILE`")]
-    Empty,
-    /// It ends before its first event.
-    #[error(
-        "the recording ends within its first {HEADER_BYTES} bytes, so nothing of it can be read; record again"
-    )]
-    HeaderCutShort,
-    /// It is a capture.
-    #[error("packet captures are not supported yet; only recordings made with `mtlsnoop trace -w FILE` are")]
-    Capture,
-    /// It is something else.
-    #[error("the file is no recording; a recording is made with `mtlsnoop trace -w FILE`")]
-    NotRecording,
-    /// It is from another version.
-    #[error(
-        "the recording has format version {found}, and this mtlsnoop reads version {VERSION}; analyze it with the mtlsnoop \
-         that recorded it{}", if *found > VERSION { " or a newer one" } else { "" }
-    )]
-    OtherVersion {
-        /// Its version.
-        found: u16,
-    },
-}
-
-/// From some place on, a recording cannot be read.
-#[derive(Debug, thiserror::Error)]
-pub enum Broken {
-    /// It ends within an event, as it does when the tracer was killed or the disk was full.
-    #[error("the recording is cut short at byte {offset}; everything before is used")]
-    CutShort {
-        /// Where the last whole event ends.
-        offset: u64,
-    },
-    /// It was changed after it was written.
-    #[error("the recording is corrupt at byte {offset}; everything before is used, nothing after")]
-    Corrupt {
-        /// Where the last good event ends.
-        offset: u64,
-    },
-    /// The system stopped reading.
-    #[error("the recording cannot be read beyond byte {offset}: {error}")]
-    Unreadable {
-        /// Where the last good event ends.
-        offset: u64,
-        /// Why.
-        error: io::Error,
-    },
-}
 
 /// A recording, event by event.
 #[derive(Debug)]
@@ -84,14 +15,6 @@ pub struct Replay<R> {
     /// Where the next frame begins.
     offset: u64,
     payload: Vec<u8>,
-}
-
-impl Replay<BufReader<File>> {
-    /// Opens a file.
-    pub fn open(path: &Path) -> Result<Self, OpenError> {
-        let opened = File::open(path).map_err(Reason::from).and_then(|file| Self::new(BufReader::new(file)));
-        opened.map_err(|reason| OpenError { path: path.to_owned(), reason })
-    }
 }
 
 impl<R: Read> Replay<R> {
@@ -106,9 +29,13 @@ impl<R: Read> Replay<R> {
             Content::Recording { version } => Err(Reason::OtherVersion { found: version }),
             Content::Empty => Err(Reason::Empty),
             Content::HeaderCutShort => Err(Reason::HeaderCutShort),
-            Content::Capture => Err(Reason::Capture),
-            Content::Other => Err(Reason::NotRecording),
+            Content::Capture | Content::Compressed { .. } | Content::Other => Err(Reason::Unknown),
         }
+    }
+
+    /// How many bytes of it were read.
+    pub fn offset(&self) -> u64 {
+        self.offset
     }
 
     /// The next event; none at the end. After an error there is nothing more to be had.
@@ -140,10 +67,11 @@ impl<R: Read> Replay<R> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Broken, Reason, Replay};
+    use super::Replay;
     use crate::{
         event::{Began, Capture, Event, time::Time},
         recording::{self, HEADER_BYTES, PREFIX_BYTES},
+        source::unreadable::{Broken, Reason},
     };
 
     fn events() -> Vec<Event> {
@@ -228,8 +156,7 @@ mod tests {
         for (bytes, expected) in [
             (b"".as_slice(), "the file is empty"),
             (b"MTLSNO", "ends within its first 10 bytes"),
-            (b"{\"kind\":\"List\"}", "no recording"),
-            (b"\x0a\x0d\x0d\x0a\x1c\x00\x00\x00", "packet captures are not supported yet"),
+            (b"{\"kind\":\"List\"}", "neither a recording nor a packet capture"),
             (b"MTLSNOOP\x01\x00", "format version 1, and this mtlsnoop reads version 2"),
             (b"MTLSNOOP\x00\x00", "format version 0"),
         ] {

@@ -1,0 +1,118 @@
+//! `analyze` on packet captures, and on several files at once.
+
+use std::fs;
+
+use data_encoding::HEXLOWER;
+use mtlsnoop_tests::{
+    capture_file::{Link, Pcap},
+    conversation::{Conversation, End, Packet},
+};
+use serde_json::Value;
+
+use crate::program::{INCIDENT, Run, recording, run, scenario};
+
+/// When the recorded sidecar connects.
+const AT_NS: u64 = 1_599_917_903_100_400_000;
+
+/// The client and the server of the recorded incident.
+fn captured(at_ns: u64) -> Vec<Packet> {
+    const RECORDED: &str = include_str!("../../userspace/src/tls/testdata/istio_tls12.hex");
+    let digits: String = RECORDED.lines().filter(|line| !line.starts_with('#')).collect();
+    let hello = HEXLOWER.decode(digits.trim().as_bytes()).unwrap();
+    let (client, server) = ("10.1.1.25:50714".parse().unwrap(), "10.1.1.24:6379".parse().unwrap());
+    let begun = Conversation::new(client, server, at_ns).connect();
+    begun.say(End::Client, &hello).wait_ms(998).close(End::Client).packets()
+}
+
+/// A folder with these files in it, and their paths.
+fn files(contents: &[(&str, Vec<u8>)]) -> (tempfile::TempDir, Vec<String>) {
+    let folder = tempfile::tempdir().unwrap();
+    let paths = contents.iter().map(|(name, bytes)| {
+        let path = folder.path().join(name);
+        fs::write(&path, bytes).unwrap();
+        path.to_str().unwrap().to_owned()
+    });
+    let paths = paths.collect();
+    (folder, paths)
+}
+
+fn analyzed(paths: &[String], flags: &[&str]) -> Run {
+    let paths = paths.iter().map(String::as_str);
+    let arguments: Vec<_> =
+        ["analyze", "-o", "json"].into_iter().chain(paths).chain(flags.iter().copied()).collect();
+    run(&arguments)
+}
+
+fn lines(run: &Run, kind: &str) -> Vec<Value> {
+    let lines = run.stdout.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    lines.filter(|line| line["kind"] == kind).collect()
+}
+
+#[test]
+fn a_capture_gives_the_finding_without_what_it_cannot_show_and_says_so() {
+    let (_folder, paths) = files(&[("a.pcap", Pcap::of(Link::LinuxCooked2).file(&captured(AT_NS)))]);
+    let run = analyzed(&paths, &["--fail-on-finding"]);
+    assert_eq!(run.code, Some(3), "{run:?}");
+    assert!(run.stderr.contains("a packet capture shows no processes"), "{run:?}");
+    let [finding] = &lines(&run, "finding")[..] else { panic!("{run:?}") };
+    assert_eq!((&finding["code"], &finding["confidence"]), (&"mtls-to-plaintext".into(), &"possible".into()));
+    for absent in ["process", "pid", "uid", "container", "victim"] {
+        assert!(finding["client"].get(absent).is_none(), "{absent}: {finding}");
+    }
+    let [summary] = &lines(&run, "summary")[..] else { panic!("{run:?}") };
+    assert_eq!((&summary["seen"], &summary["reported"], &summary["open"]), (&1.into(), &1.into(), &0.into()));
+}
+
+#[test]
+fn pods_of_a_capture_can_be_selected_with_a_cluster_file_and_not_without() {
+    let (_folder, paths) = files(&[("a.pcap", Pcap::of(Link::Raw).file(&captured(AT_NS)))]);
+    analyzed(&paths, &["-n", "default"]).fails_with(1, &["--cluster FILE"]);
+}
+
+#[test]
+fn one_incident_from_both_ends_is_one_finding() {
+    let whole = recording(&scenario(INCIDENT));
+    let server = recording(&scenario("server-node-only"));
+    let form = Pcap { is_in_ns: true, ..Pcap::of(Link::Ethernet(0)) };
+    let capture = form.file(&captured(AT_NS));
+    // That recording is of an acceptance a little earlier.
+    let of_client = form.file(&captured(AT_NS - 1_000_000));
+    for (contents, context) in [
+        (vec![("a.pcap", capture.clone()), ("b.pcap", capture.clone())], "the same capture twice"),
+        (
+            vec![("a.mtlsnoop", whole.clone()), ("b.pcap", capture.clone())],
+            "a recording and a capture of one node",
+        ),
+        (vec![("a.pcap", capture.clone()), ("b.mtlsnoop", whole.clone())], "the other way round"),
+        (vec![("a.mtlsnoop", whole.clone()), ("b.mtlsnoop", whole.clone())], "the same recording twice"),
+        (vec![("a.pcap", of_client.clone()), ("b.mtlsnoop", server.clone())], "both ends"),
+        (vec![("b.mtlsnoop", server), ("a.pcap", of_client)], "both ends, the other way round"),
+    ] {
+        let (_folder, paths) = files(&contents);
+        let run = analyzed(&paths, &[]);
+        let findings = lines(&run, "finding");
+        assert_eq!(findings.len(), 1, "{context}: {run:?}");
+        assert_eq!(findings[0]["count"], 1, "{context}: {run:?}");
+        let summary = &lines(&run, "summary")[0];
+        let number = |key: &str| summary[key].as_u64().unwrap();
+        assert_eq!(
+            number("seen"),
+            number("reported") + number("filtered") + number("open"),
+            "{context}: {summary}"
+        );
+    }
+}
+
+#[test]
+fn several_files_are_one_stream_and_each_is_named_when_it_is_broken() {
+    let packets = captured(AT_NS);
+    let mut cut = Pcap::of(Link::Raw).file(&packets);
+    cut.truncate(cut.len() - 3);
+    let (_folder, paths) =
+        files(&[("whole.mtlsnoop", recording(&scenario("plaintext-is-well"))), ("cut.pcap", cut)]);
+    let run = analyzed(&paths, &[]);
+    assert_eq!((run.code, lines(&run, "finding").len()), (Some(0), 1), "{run:?}");
+    assert!(run.stderr.contains("cut.pcap: cut short at byte"), "{run:?}");
+    let (_folder, paths) = files(&[("a.pcap", Pcap::of(Link::Raw).file(&packets)), ("b.pcap", Vec::new())]);
+    analyzed(&paths, &[]).fails_with(1, &["b.pcap", "the file is empty"]);
+}

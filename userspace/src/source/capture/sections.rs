@@ -1,0 +1,199 @@
+//! Sections, interfaces and packets of pcapng, block by block; must not know how the file is read.
+
+use pcap_parser::{
+    Block as Parsed, EnhancedPacketBlock, InterfaceDescriptionBlock, InterfaceStatisticsBlock, OptionCode,
+    PcapNGOption, SimplePacketBlock,
+    nom::{self, Offset as _},
+    parse_block_be, parse_block_le,
+};
+
+use crate::{
+    event::time::{SECOND_NS, Time},
+    source::capture::{link::Link, packets::is_too_long},
+};
+
+/// What a block holds.
+#[derive(Debug)]
+pub(super) enum Block {
+    /// A packet, and where it is in what was given.
+    Packet { used: usize, at: usize, bytes: u32, time: Time, link: Link, cut_bytes: u32 },
+    /// Something else.
+    Other { used: usize },
+    /// There is more of it.
+    Incomplete,
+    /// It is no block.
+    Corrupt,
+}
+
+/// What is known of the section that is being read.
+#[derive(Debug, Default)]
+pub(super) struct Sections {
+    is_big_endian: bool,
+    interfaces: Vec<Interface>,
+    /// Of packets that have none.
+    last_time: Time,
+    dropped_before: u64,
+    undecodable: u64,
+}
+
+#[derive(Debug)]
+struct Interface {
+    link: Link,
+    snap_bytes: u32,
+    /// How many ticks a second has.
+    ticks_per_s: u64,
+    offset_s: i64,
+    dropped: u64,
+}
+
+/// A block has its type and length before all else, and its length again at its end.
+const LEAST_BYTES: usize = 12;
+
+/// `Packet Block` of before 2009, which nothing writes any more (pcapng, appendix).
+const OBSOLETE_PACKET: u32 = 2;
+
+impl Sections {
+    /// Packets that the capturing program says it dropped, in all sections.
+    pub(super) fn dropped(&self) -> u64 {
+        self.dropped_before + self.interfaces.iter().map(|interface| interface.dropped).sum::<u64>()
+    }
+
+    /// Packets that could not be read.
+    pub(super) fn undecodable(&self) -> u64 {
+        self.undecodable
+    }
+
+    /// Reads the block that the bytes begin with.
+    pub(super) fn read(&mut self, data: &[u8]) -> Block {
+        let parse = if self.is_big_endian { parse_block_be } else { parse_block_le };
+        let (rest, block) = match parse(data) {
+            Ok(parsed) => parsed,
+            Err(error) => return self.without_block(data, &error),
+        };
+        let used = data.offset(rest);
+        match block {
+            Parsed::SectionHeader(header) => {
+                self.dropped_before = self.dropped();
+                self.interfaces.clear();
+                self.is_big_endian = header.big_endian();
+            }
+            Parsed::InterfaceDescription(description) => {
+                self.interfaces.push(Interface::of(&description, self.is_big_endian));
+            }
+            Parsed::InterfaceStatistics(statistics) => self.count_dropped(&statistics),
+            Parsed::EnhancedPacket(packet) => return self.enhanced(data, used, &packet),
+            Parsed::SimplePacket(packet) => return self.simple(data, used, &packet),
+            Parsed::Unknown(block) if block.block_type == OBSOLETE_PACKET => self.undecodable += 1,
+            Parsed::NameResolution(_)
+            | Parsed::SystemdJournalExport(_)
+            | Parsed::DecryptionSecrets(_)
+            | Parsed::ProcessInformation(_)
+            | Parsed::Custom(_)
+            | Parsed::Unknown(_) => {}
+        }
+        Block::Other { used }
+    }
+
+    /// A block that says it is whole and cannot be read is none.
+    fn without_block<E>(&self, data: &[u8], error: &nom::Err<E>) -> Block {
+        let length = data.get(4..8).and_then(|bytes| bytes.first_chunk()).map(|bytes| {
+            if self.is_big_endian { u32::from_be_bytes(*bytes) } else { u32::from_le_bytes(*bytes) }
+        });
+        let is_whole = length.is_some_and(|length| {
+            let length = length as usize;
+            length < LEAST_BYTES || length <= data.len()
+        });
+        // The length of a section header may be in the other byte order.
+        let is_section = data.starts_with(&super::packets::SECTION_HEADER);
+        if is_too_long(error) || (is_whole && !is_section) { Block::Corrupt } else { Block::Incomplete }
+    }
+
+    fn enhanced(&mut self, data: &[u8], used: usize, packet: &EnhancedPacketBlock<'_>) -> Block {
+        let interface = usize::try_from(packet.if_id).ok().and_then(|id| self.interfaces.get(id));
+        let (Some(interface), true) = (interface, packet.caplen as usize <= packet.data.len()) else {
+            self.undecodable += 1;
+            return Block::Other { used };
+        };
+        let time = interface.time(u64::from(packet.ts_high) << 32 | u64::from(packet.ts_low));
+        self.last_time = time;
+        Block::Packet {
+            used,
+            at: data.offset(packet.data),
+            bytes: packet.caplen,
+            time,
+            link: interface.link,
+            cut_bytes: packet.origlen.saturating_sub(packet.caplen),
+        }
+    }
+
+    /// It is of the first interface and has no time: that of the packet before it.
+    fn simple(&mut self, data: &[u8], used: usize, packet: &SimplePacketBlock<'_>) -> Block {
+        let Some(interface) = self.interfaces.first() else {
+            self.undecodable += 1;
+            return Block::Other { used };
+        };
+        let snap_bytes = if interface.snap_bytes == 0 { u32::MAX } else { interface.snap_bytes };
+        let there_bytes = u32::try_from(packet.data.len()).unwrap_or(u32::MAX);
+        let bytes = packet.origlen.min(snap_bytes).min(there_bytes);
+        Block::Packet {
+            used,
+            at: data.offset(packet.data),
+            bytes,
+            time: self.last_time,
+            link: interface.link,
+            cut_bytes: packet.origlen - bytes,
+        }
+    }
+
+    /// Totals since the interface was opened.
+    fn count_dropped(&mut self, statistics: &InterfaceStatisticsBlock<'_>) {
+        let is_big_endian = self.is_big_endian;
+        let total = |code| number(&statistics.options, code, is_big_endian).unwrap_or(0);
+        let dropped = total(OptionCode::IsbIfDrop).saturating_add(total(OptionCode::IsbOsDrop));
+        let interface = usize::try_from(statistics.if_id).ok().and_then(|id| self.interfaces.get_mut(id));
+        if let Some(interface) = interface {
+            interface.dropped = interface.dropped.max(dropped);
+        }
+    }
+}
+
+impl Interface {
+    fn of(description: &InterfaceDescriptionBlock<'_>, is_big_endian: bool) -> Self {
+        let offset = number(&description.options, OptionCode::IfTsoffset, is_big_endian);
+        Self {
+            link: Link::of(u16::try_from(description.linktype.0).unwrap_or(u16::MAX)),
+            snap_bytes: description.snaplen,
+            ticks_per_s: ticks_per_s(description.if_tsresol),
+            offset_s: offset.map_or(0, u64::cast_signed),
+            dropped: 0,
+        }
+    }
+
+    fn time(&self, ticks: u64) -> Time {
+        let ns = match self.ticks_per_s {
+            1_000_000 => ticks.saturating_mul(1000),
+            SECOND_NS => ticks,
+            ticks_per_s => {
+                let ns = u128::from(ticks) * u128::from(SECOND_NS) / u128::from(ticks_per_s);
+                u64::try_from(ns).unwrap_or(u64::MAX)
+            }
+        };
+        let offset_ns = self.offset_s.saturating_mul(SECOND_NS.cast_signed());
+        Time(ns.saturating_add_signed(offset_ns))
+    }
+}
+
+/// `if_tsresol`: a negative power of 10, or of 2 when the highest bit is set (pcapng §4.2). What is finer than any clock is
+/// taken for the default, microseconds.
+fn ticks_per_s(resolution: u8) -> u64 {
+    let power = u32::from(resolution & 0x7f);
+    let ticks = if resolution & 0x80 == 0 { 10_u64.checked_pow(power) } else { 1_u64.checked_shl(power) };
+    ticks.unwrap_or(1_000_000)
+}
+
+/// An option of 8 bytes, in the byte order of its section.
+fn number(options: &[PcapNGOption<'_>], code: OptionCode, is_big_endian: bool) -> Option<u64> {
+    let option = options.iter().find(|option| option.code == code)?;
+    let bytes: [u8; 8] = option.as_bytes().ok()?.try_into().ok()?;
+    Some(if is_big_endian { u64::from_be_bytes(bytes) } else { u64::from_le_bytes(bytes) })
+}
