@@ -39,6 +39,54 @@ pub fn openssl(container: &Container, server: SocketAddr, arguments: &[&str]) ->
         .start()
 }
 
+/// Starts curl, which gives up by itself before a test does.
+pub fn curl(container: &Container, arguments: &[String]) -> Result<Process> {
+    container
+        .command(program::system("curl")?)
+        .as_id(APP_UID)
+        .args(["--silent", "--show-error", "--max-time", "5", "--output", "/dev/null"])
+        .args(arguments)
+        .start()
+}
+
+/// Starts psql with a command, as the administrator that PostgreSQL makes; `sslmode` says whether it asks for TLS.
+pub fn psql(container: &Container, server: SocketAddr, sslmode: &str, command: &str) -> Result<Process> {
+    container
+        .command(program::system("psql")?)
+        .as_id(APP_UID)
+        .env("PGCONNECT_TIMEOUT", "3")
+        .args(["-X", "-A", "-t", "-c", command])
+        .args([format!(
+            "host={} port={} user=postgres dbname=postgres sslmode={sslmode}",
+            server.ip(),
+            server.port()
+        )])
+        .start()
+}
+
+/// Starts the client of `MariaDB` with a command and more options.
+pub fn mariadb(
+    container: &Container,
+    server: SocketAddr,
+    options: &[&str],
+    command: &str,
+) -> Result<Process> {
+    container
+        .command(program::system("mariadb")?)
+        .as_id(APP_UID)
+        .args([
+            "--no-defaults",
+            "--protocol=TCP",
+            "--user=root",
+            "--connect-timeout=2",
+            "--skip-column-names",
+        ])
+        .args([format!("--host={}", server.ip()), format!("--port={}", server.port())])
+        .args(options)
+        .args(["-e", command])
+        .start()
+}
+
 /// Bytes to send, and how.
 #[derive(Debug, Clone)]
 pub struct Sending {

@@ -19,7 +19,11 @@ pub enum Interception {
     Outbound,
     /// What the app sends and what is sent to it.
     Both,
-    /// None: the app is told to connect to the sidecar (Istio: `sidecar.istio.io/interceptionMode: NONE`).
+    /// As [`Self::Both`], but what is sent to this port reaches the app (Istio:
+    /// `traffic.sidecar.istio.io/excludeInboundPorts`).
+    Except(u16),
+    /// None: the app is told to connect to the sidecar (Istio: `sidecar.istio.io/interceptionMode: NONE`), or the
+    /// rules were never made.
     Nothing,
 }
 
@@ -50,9 +54,13 @@ fn restore(netns: &Netns, prefix: &str, rules: &str) -> Result<()> {
 
 /// As istio/istio tools/istio-iptables/pkg/capture/run.go writes them, without the options nobody set.
 fn rules(local: &str, bind: &str, interception: Interception) -> String {
-    let inbound = match interception {
-        Interception::Outbound | Interception::Nothing => "",
-        Interception::Both => "-A PREROUTING -p tcp -j ISTIO_INBOUND\n",
+    const INBOUND: &str = "-A PREROUTING -p tcp -j ISTIO_INBOUND\n";
+    let (inbound, excluded) = match interception {
+        Interception::Outbound | Interception::Nothing => ("", String::new()),
+        Interception::Both => (INBOUND, String::new()),
+        Interception::Except(port) => {
+            (INBOUND, format!("-A ISTIO_INBOUND -p tcp --dport {port} -j RETURN\n"))
+        }
     };
     format!(
         "*nat\n\
@@ -65,6 +73,7 @@ fn rules(local: &str, bind: &str, interception: Interception) -> String {
          -A ISTIO_INBOUND -p tcp --dport 15090 -j RETURN\n\
          -A ISTIO_INBOUND -p tcp --dport 15021 -j RETURN\n\
          -A ISTIO_INBOUND -p tcp --dport 15020 -j RETURN\n\
+         {excluded}\
          -A ISTIO_INBOUND -p tcp -j ISTIO_IN_REDIRECT\n\
          -A ISTIO_IN_REDIRECT -p tcp -j REDIRECT --to-ports {INBOUND_PORT}\n\
          -A OUTPUT -j ISTIO_OUTPUT\n\

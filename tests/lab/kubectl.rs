@@ -1,43 +1,49 @@
-//! What `kubectl get pods,services,endpointslices -A -o json` prints for a cluster of the lab; it must not know
+//! What `kubectl get pods,services,endpointslices,… -A -o json` prints for a cluster of the lab; it must not know
 //! who reads it.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use serde_json::{Map, Value, json};
 
 use crate::container::Container;
+use crate::interception::Interception;
 use crate::pod::{Pod, SIDECAR, Workload};
 
 const NODE: &str = "node-1";
 const CREATED: &str = "2020-09-12T13:30:00Z";
 
-/// A headless Service.
+/// A Service, in the namespace of its pods.
 #[derive(Debug, Clone)]
-pub struct HeadlessService<'a> {
+pub struct Service<'a> {
     /// Its name.
     pub name: &'a str,
     /// Its port, which is the pods' too.
     pub port: u16,
+    /// The port's name, by which a mesh knows its protocol: `tcp-redis`, `http`.
+    pub port_name: &'a str,
+    /// Its own address; a headless Service has none.
+    pub cluster_ip: Option<Ipv4Addr>,
     /// The pods that it selects by their label `app`.
     pub pods: &'a [&'a Pod],
 }
 
-/// Writes pods and Services to a file.
-pub fn write(path: &Path, pods: &[&Pod], services: &[HeadlessService<'_>]) -> Result<()> {
-    std::fs::write(path, serde_json::to_vec_pretty(&list(pods, services))?)
+/// Writes pods, Services, and the mesh's own objects to a file.
+pub fn write(path: &Path, pods: &[&Pod], services: &[Service<'_>], mesh: &[Value]) -> Result<()> {
+    std::fs::write(path, serde_json::to_vec_pretty(&list(pods, services, mesh))?)
         .with_context(|| format!("could not write {}", path.display()))
 }
 
 /// The list as JSON.
-pub fn list(pods: &[&Pod], services: &[HeadlessService<'_>]) -> Value {
+pub fn list(pods: &[&Pod], services: &[Service<'_>], mesh: &[Value]) -> Value {
     let mut items: Vec<Value> = pods.iter().map(|pod| pod_object(pod)).collect();
     items.extend(services.iter().map(service_object));
     for service in services {
         items.push(endpoint_slice(service, "IPv4", "v4slc", |pod| pod.ipv4().into()));
         items.push(endpoint_slice(service, "IPv6", "v6slc", |pod| pod.ipv6().into()));
     }
+    items.extend_from_slice(mesh);
     json!({ "apiVersion": "v1", "kind": "List", "metadata": { "resourceVersion": "" }, "items": items })
 }
 
@@ -48,7 +54,7 @@ fn pod_object(pod: &Pod) -> Value {
         "kind": "Pod",
         "metadata": metadata(pod),
         "spec": {
-            "containers": pod.containers().iter().map(container_spec).collect::<Vec<_>>(),
+            "containers": pod.containers().iter().map(|one| container_spec(pod, one)).collect::<Vec<_>>(),
             "dnsPolicy": "ClusterFirst",
             "nodeName": NODE,
             "restartPolicy": "Always",
@@ -62,7 +68,7 @@ fn pod_object(pod: &Pod) -> Value {
             "podIP": pod.ipv4(),
             "podIPs": ips,
             "startTime": CREATED,
-            "containerStatuses": pod.containers().iter().map(container_status).collect::<Vec<_>>()
+            "containerStatuses": pod.containers().iter().map(|one| container_status(pod, one)).collect::<Vec<_>>()
         }
     })
 }
@@ -72,7 +78,7 @@ fn metadata(pod: &Pod) -> Value {
     labels.insert("app".to_owned(), pod.app().into());
     let mut metadata = json!({
         "name": pod.name(),
-        "namespace": "default",
+        "namespace": pod.namespace(),
         "uid": pod.uid(),
         "resourceVersion": "1001",
         "creationTimestamp": CREATED
@@ -93,15 +99,25 @@ fn metadata(pod: &Pod) -> Value {
         }
         Workload::None => {}
     }
+    let mut annotations = Map::new();
     if pod.has_sidecar() {
-        add_injection(pod, &mut labels, &mut metadata);
+        add_injection(pod, &mut labels, &mut annotations);
     }
+    add_all(&mut labels, pod.labels());
+    add_all(&mut annotations, pod.annotations());
     metadata["labels"] = Value::Object(labels);
+    if !annotations.is_empty() {
+        metadata["annotations"] = Value::Object(annotations);
+    }
     metadata
 }
 
+fn add_all(to: &mut Map<String, Value>, more: &[(String, String)]) {
+    to.extend(more.iter().map(|(name, value)| (name.clone(), value.as_str().into())));
+}
+
 /// What Istio's webhook adds: istio/istio pkg/kube/inject/webhook.go.
-fn add_injection(pod: &Pod, labels: &mut Map<String, Value>, metadata: &mut Value) {
+fn add_injection(pod: &Pod, labels: &mut Map<String, Value>, annotations: &mut Map<String, Value>) {
     for (name, value) in [
         ("security.istio.io/tlsMode", "istio"),
         ("service.istio.io/canonical-name", pod.app()),
@@ -110,8 +126,12 @@ fn add_injection(pod: &Pod, labels: &mut Map<String, Value>, metadata: &mut Valu
         labels.insert(name.to_owned(), value.into());
     }
     let status = json!({ "initContainers": ["istio-init"], "containers": [SIDECAR], "revision": "default" });
-    metadata["annotations"] =
-        json!({ "istio.io/rev": "default", "sidecar.istio.io/status": status.to_string() });
+    annotations.insert("istio.io/rev".to_owned(), "default".into());
+    annotations.insert("sidecar.istio.io/status".to_owned(), status.to_string().into());
+    if let Some(Interception::Except(port)) = pod.interception() {
+        annotations
+            .insert("traffic.sidecar.istio.io/excludeInboundPorts".to_owned(), port.to_string().into());
+    }
 }
 
 fn owner(kind: &str, name: &str) -> Value {
@@ -125,22 +145,22 @@ fn owner(kind: &str, name: &str) -> Value {
     }])
 }
 
-fn image(container: &Container) -> String {
+fn image(pod: &Pod, container: &Container) -> String {
     match container.name() {
-        SIDECAR => "docker.io/istio/proxyv2:1.6.0".to_owned(),
+        SIDECAR => format!("docker.io/istio/proxyv2:{}", pod.istio()),
         name => format!("docker.io/library/{name}:latest"),
     }
 }
 
-fn container_spec(container: &Container) -> Value {
-    json!({ "name": container.name(), "image": image(container), "imagePullPolicy": "IfNotPresent", "resources": {} })
+fn container_spec(pod: &Pod, container: &Container) -> Value {
+    json!({ "name": container.name(), "image": image(pod, container), "imagePullPolicy": "IfNotPresent", "resources": {} })
 }
 
-fn container_status(container: &Container) -> Value {
+fn container_status(pod: &Pod, container: &Container) -> Value {
     json!({
         "name": container.name(),
         "containerID": format!("containerd://{}", container.id()),
-        "image": image(container),
+        "image": image(pod, container),
         "ready": true,
         "started": true,
         "restartCount": 0,
@@ -148,25 +168,26 @@ fn container_status(container: &Container) -> Value {
     })
 }
 
-fn service_object(service: &HeadlessService<'_>) -> Value {
+fn service_object(service: &Service<'_>) -> Value {
+    let address = service.cluster_ip.map_or_else(|| "None".to_owned(), |address| address.to_string());
     json!({
         "apiVersion": "v1",
         "kind": "Service",
         "metadata": {
             "name": service.name,
-            "namespace": "default",
+            "namespace": namespace(service),
             "uid": "0b6d2e5c-4f0a-4a3e-9b57-0b8a4f1c7e01",
             "creationTimestamp": CREATED,
             "labels": { "app": service.name }
         },
         "spec": {
-            "clusterIP": "None",
-            "clusterIPs": ["None"],
+            "clusterIP": address,
+            "clusterIPs": [address],
             "internalTrafficPolicy": "Cluster",
             "ipFamilies": ["IPv4", "IPv6"],
             "ipFamilyPolicy": "RequireDualStack",
-            "ports": [{ "name": port_name(service), "port": service.port, "protocol": "TCP", "targetPort": service.port }],
-            "selector": { "app": service.name },
+            "ports": [{ "name": service.port_name, "port": service.port, "protocol": "TCP", "targetPort": service.port }],
+            "selector": { "app": selected(service) },
             "sessionAffinity": "None",
             "type": "ClusterIP"
         },
@@ -174,12 +195,16 @@ fn service_object(service: &HeadlessService<'_>) -> Value {
     })
 }
 
-fn port_name(service: &HeadlessService<'_>) -> String {
-    format!("tcp-{}", service.name)
+fn namespace<'a>(service: &Service<'a>) -> &'a str {
+    service.pods.first().map_or("default", |pod| pod.namespace())
+}
+
+fn selected<'a>(service: &Service<'a>) -> &'a str {
+    service.pods.first().map_or(service.name, |pod| pod.app())
 }
 
 fn endpoint_slice(
-    service: &HeadlessService<'_>,
+    service: &Service<'_>,
     address_type: &str,
     suffix: &str,
     address: impl Fn(&Pod) -> IpAddr,
@@ -192,7 +217,7 @@ fn endpoint_slice(
                 "addresses": [address(pod)],
                 "conditions": { "ready": true, "serving": true, "terminating": false },
                 "nodeName": NODE,
-                "targetRef": { "kind": "Pod", "name": pod.name(), "namespace": "default", "uid": pod.uid() }
+                "targetRef": { "kind": "Pod", "name": pod.name(), "namespace": pod.namespace(), "uid": pod.uid() }
             });
             if matches!(pod.workload(), Workload::StatefulSet(_)) {
                 endpoint["hostname"] = pod.name().into();
@@ -200,23 +225,26 @@ fn endpoint_slice(
             endpoint
         })
         .collect();
+    let mut labels = json!({
+        "app": service.name,
+        "endpointslice.kubernetes.io/managed-by": "endpointslice-controller.k8s.io",
+        "kubernetes.io/service-name": service.name
+    });
+    if service.cluster_ip.is_none() {
+        labels["service.kubernetes.io/headless"] = "".into();
+    }
     json!({
         "apiVersion": "discovery.k8s.io/v1",
         "kind": "EndpointSlice",
         "metadata": {
             "name": format!("{}-{suffix}", service.name),
-            "namespace": "default",
+            "namespace": namespace(service),
             "generateName": format!("{}-", service.name),
             "creationTimestamp": CREATED,
-            "labels": {
-                "app": service.name,
-                "endpointslice.kubernetes.io/managed-by": "endpointslice-controller.k8s.io",
-                "kubernetes.io/service-name": service.name,
-                "service.kubernetes.io/headless": ""
-            }
+            "labels": labels
         },
         "addressType": address_type,
         "endpoints": endpoints,
-        "ports": [{ "name": port_name(service), "port": service.port, "protocol": "TCP" }]
+        "ports": [{ "name": service.port_name, "port": service.port, "protocol": "TCP" }]
     })
 }

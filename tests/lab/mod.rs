@@ -5,6 +5,7 @@
 //! control groups and namespaces. [`interrupt`] turns SIGINT into an ordinary error, so that Ctrl-C does the same.
 
 pub mod address;
+pub mod capture;
 pub mod capture_file;
 pub mod certificate;
 pub mod cgroup;
@@ -13,6 +14,7 @@ pub mod cluster;
 pub mod command;
 pub mod container;
 pub mod conversation;
+pub mod declared;
 pub mod envoy;
 pub mod interception;
 pub mod interrupt;

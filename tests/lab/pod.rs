@@ -34,6 +34,10 @@ pub struct PodSpec {
     containers: Vec<String>,
     interception: Option<Interception>,
     mss: Option<u16>,
+    namespace: String,
+    labels: Vec<(String, String)>,
+    annotations: Vec<(String, String)>,
+    istio: String,
 }
 
 impl PodSpec {
@@ -47,6 +51,10 @@ impl PodSpec {
             containers: Vec::new(),
             interception: None,
             mss: None,
+            namespace: "default".to_owned(),
+            labels: Vec::new(),
+            annotations: Vec::new(),
+            istio: "1.6.0".to_owned(),
         }
     }
 
@@ -79,6 +87,32 @@ impl PodSpec {
     #[must_use]
     pub fn interception(self, interception: Interception) -> Self {
         Self { interception: Some(interception), ..self }
+    }
+
+    /// The pod is in this namespace of Kubernetes, and not in `default`.
+    #[must_use]
+    pub fn in_namespace(self, namespace: &str) -> Self {
+        Self { namespace: namespace.to_owned(), ..self }
+    }
+
+    /// One more label.
+    #[must_use]
+    pub fn label(mut self, name: &str, value: &str) -> Self {
+        self.labels.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// One more annotation.
+    #[must_use]
+    pub fn annotation(mut self, name: &str, value: &str) -> Self {
+        self.annotations.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// The sidecar, if there is one, is of this version of Istio, and not of the incident's.
+    #[must_use]
+    pub fn istio(self, version: &str) -> Self {
+        Self { istio: version.to_owned(), ..self }
     }
 
     /// Announces segments of at most `mss` bytes, and sends none that is larger or merged from several.
@@ -135,6 +169,31 @@ impl Pod {
     /// What owns the pod.
     pub fn workload(&self) -> &Workload {
         &self.spec.workload
+    }
+
+    /// The pod's namespace in Kubernetes.
+    pub fn namespace(&self) -> &str {
+        &self.spec.namespace
+    }
+
+    /// Labels beside those that every pod of its kind has.
+    pub fn labels(&self) -> &[(String, String)] {
+        &self.spec.labels
+    }
+
+    /// Annotations beside those of the sidecar's injection.
+    pub fn annotations(&self) -> &[(String, String)] {
+        &self.spec.annotations
+    }
+
+    /// The version of Istio that its sidecar, if there is one, is of.
+    pub fn istio(&self) -> &str {
+        &self.spec.istio
+    }
+
+    /// Which of the pod's traffic its sidecar is sent, if there is one.
+    pub fn interception(&self) -> Option<Interception> {
+        self.spec.interception
     }
 
     /// Whether there is a sidecar.

@@ -10,7 +10,7 @@ use crate::certificate::{Authority, DEFAULT_IDENTITY};
 use crate::cluster::Cluster;
 use crate::envoy::{Outbound, Sidecar};
 use crate::interception::Interception;
-use crate::kubectl::{self, HeadlessService};
+use crate::kubectl::{self, Service};
 use crate::pod::{Pod, PodSpec};
 use crate::server::{Backend, Server};
 
@@ -126,8 +126,15 @@ impl Scene {
     pub fn cluster_file(&self) -> Result<PathBuf> {
         let path = self.cluster.folder().join("cluster.json");
         let backend = [&self.backend];
-        let service = HeadlessService { name: &self.service, port: self.port, pods: &backend };
-        kubectl::write(&path, &[&self.client, &self.backend, &self.outsider], &[service])?;
+        let port_name = format!("tcp-{}", self.service);
+        let service = Service {
+            name: &self.service,
+            port: self.port,
+            port_name: &port_name,
+            cluster_ip: None,
+            pods: &backend,
+        };
+        kubectl::write(&path, &[&self.client, &self.backend, &self.outsider], &[service], &[])?;
         Ok(path)
     }
 }

@@ -12,6 +12,7 @@ mod check;
 mod demo;
 mod process;
 mod setup;
+mod situations;
 mod step;
 mod test;
 mod vm;
@@ -49,16 +50,21 @@ enum Command {
     /// Sets up and builds first. Needs root. Network namespaces stand for pods; nothing outside them is changed, and
     /// all is gone afterwards, also after Ctrl-C (exit code 130). Succeeds only if all of it happened.
     Demo,
-    /// Run all tests: check, unit, scenarios, cli, contract, lab, kernel, verdicts, incident, vm
+    /// Run all tests: check, unit, scenarios, cli, contract, lab, kernel, verdicts, incident, situations, vm
     ///
     /// Sets up and builds first. A failing stage does not keep the later ones from running; a table at the end says how
-    /// each went. The stages lab, kernel, verdicts and
-    /// incident need root.
+    /// each went. The stages lab, kernel, verdicts, incident and situations need root.
     Test {
         /// Run these stages only
         #[arg(long, value_enum, value_delimiter = ',', num_args = 1.., value_name = "STAGE")]
         only: Vec<Stage>,
     },
+    /// Live through every situation that is known, and compare what is found with what should be
+    ///
+    /// Sets up and builds first. Needs root. Real servers, clients and Envoys in network namespaces of their own, traced live
+    /// and captured by tcpdump at the same time; the captures then go through `mtlsnoop analyze`. Prints a table of what was
+    /// expected and what was found, and fails unless recall and precision are 100 % both ways. Takes some minutes.
+    Situations(situations::Options),
     /// Measure what tracing costs, beside the tools that people use: throughput lost, processor time, memory, losses
     ///
     /// Sets up and builds first. Needs root, and a machine that does nothing else. Loads run in network namespaces of their
@@ -97,6 +103,7 @@ fn run(command: &Command) -> Result<()> {
         Command::Build => build::run(&workspace),
         Command::Demo => demo::run(&workspace),
         Command::Test { only } => test::run(&workspace, only),
+        Command::Situations(options) => situations::run(&workspace, options),
         Command::Bench(options) => bench::run(&workspace, options),
         Command::Vm(options) => vm::run(&workspace, options),
         Command::Check => check::run(&workspace),

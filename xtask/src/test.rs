@@ -15,8 +15,8 @@ use crate::{
     workspace::Workspace,
 };
 
-/// The unit tests in `tests/` that no library holds: those of the benchmark.
-const UNIT_TARGET: &str = "bench";
+/// The unit tests in `tests/` that no library holds: those of programs without harness.
+const UNIT_TARGETS: [&str; 2] = ["bench", "situations-unit"];
 
 /// One stage, cheapest first.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -39,6 +39,8 @@ pub(crate) enum Stage {
     Verdicts,
     /// The whole incident with real Envoy and real servers (needs root)
     Incident,
+    /// Every situation, live and captured, against what should be found (needs root)
+    Situations,
     /// The stages kernel and verdicts on other kernels, in virtual machines
     Vm,
 }
@@ -92,7 +94,7 @@ impl Stage {
             Some(target) => {
                 let mut cargo = cargo_test(workspace, tools);
                 cargo.args(["--package", "mtlsnoop-tests", "--test", target]);
-                if self.needs_root() {
+                if self.needs_root() && self != Self::Situations {
                     // One at a time: each changes what the kernel has loaded, and counts what is left afterwards.
                     cargo.args(["--", "--test-threads=1"]);
                 }
@@ -102,7 +104,8 @@ impl Stage {
             None if self == Self::Check => check::everything(workspace, &tools.toolchain),
             None => {
                 let mut cargo = cargo_test(workspace, tools);
-                process::run(cargo.args(["--workspace", "--lib", "--bins", "--test", UNIT_TARGET]))
+                cargo.args(["--workspace", "--lib", "--bins"]);
+                process::run(cargo.args(UNIT_TARGETS.map(|target| ["--test", target]).as_flattened()))
             }
         }
     }
@@ -118,17 +121,18 @@ impl Stage {
             Self::Kernel => Some("kernel"),
             Self::Verdicts => Some("verdicts"),
             Self::Incident => Some("incident"),
+            Self::Situations => Some("situations"),
         }
     }
 
     fn needs_root(self) -> bool {
-        matches!(self, Self::Lab | Self::Kernel | Self::Verdicts | Self::Incident)
+        matches!(self, Self::Lab | Self::Kernel | Self::Verdicts | Self::Incident | Self::Situations)
     }
 }
 
 /// In the dev profile: compiling the tests takes half as long as in the release profile, and running them is no slower
 /// where it counts. The product that they run is the release build.
-fn cargo_test(workspace: &Workspace, tools: &Tools) -> Command {
+pub(crate) fn cargo_test(workspace: &Workspace, tools: &Tools) -> Command {
     let mut cargo = workspace.cargo();
     cargo.arg("test").env("MTLSNOOP_BIN", workspace.binary());
     if let Some(envoy) = &tools.envoy {
@@ -167,7 +171,7 @@ mod tests {
     use anyhow::anyhow;
     use clap::ValueEnum as _;
 
-    use super::{Outcome, Stage, Table, UNIT_TARGET};
+    use super::{Outcome, Stage, Table, UNIT_TARGETS};
 
     #[test]
     fn the_table_has_a_line_for_each_stage_with_its_result_and_time() {
@@ -186,7 +190,19 @@ mod tests {
         let names: Vec<String> = Stage::value_variants().iter().map(ToString::to_string).collect();
         assert_eq!(
             names,
-            ["check", "unit", "scenarios", "cli", "contract", "lab", "kernel", "verdicts", "incident", "vm"]
+            [
+                "check",
+                "unit",
+                "scenarios",
+                "cli",
+                "contract",
+                "lab",
+                "kernel",
+                "verdicts",
+                "incident",
+                "situations",
+                "vm"
+            ]
         );
         let on_this_machine = Stage::value_variants().iter().filter(|stage| **stage != Stage::Vm);
         assert!(on_this_machine.is_sorted_by_key(|stage| stage.needs_root()));
@@ -202,7 +218,7 @@ mod tests {
             .collect();
         found.sort_unstable();
         let mut run: Vec<&str> = Stage::value_variants().iter().filter_map(|stage| stage.target()).collect();
-        run.push(UNIT_TARGET);
+        run.extend(UNIT_TARGETS);
         run.sort_unstable();
         assert_eq!(found, run);
     }

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::inbound::Inbound;
-use super::outbound::Outbound;
-use super::{Files, inbound};
+use super::outbound::{Outbound, PortProtocol};
+use super::{Files, http, inbound};
 use crate::interception::OUTBOUND_PORT;
 
 /// Istio's default text format from 1.3 to 1.7: `pilot/pkg/networking/core/v1alpha3/listener.go`,
@@ -17,6 +17,10 @@ const ACCESS_LOG_FORMAT: &str = "[%START_TIME%] \"%REQ(:METHOD)% %REQ(X-ENVOY-OR
     %UPSTREAM_LOCAL_ADDRESS% %DOWNSTREAM_LOCAL_ADDRESS% %DOWNSTREAM_REMOTE_ADDRESS% \
     %REQUESTED_SERVER_NAME% %ROUTE_NAME%\n";
 
+/// Ports that the redirection leaves alone: the kubelet's probes and Prometheus (Istio: `StatusPort`, and the
+/// listener `0.0.0.0_15090` of its bootstrap).
+const ANSWERING: [u16; 2] = [15021, 15090];
+
 /// Where Envoy sends what no service claims (Istio: `PassthroughCluster`).
 const PASSTHROUGH: &str = "PassthroughCluster";
 
@@ -25,6 +29,7 @@ pub(super) fn bootstrap(pod: &str, files: &Files, outbound: &[Outbound], inbound
     let mut clusters = vec![original_destination(PASSTHROUGH)];
     if let Some(inbound) = inbound {
         listeners.push(inbound.listener(files));
+        listeners.extend(ANSWERING.map(http::answering_listener));
         clusters.push(inbound::cluster());
     }
     json!({
@@ -58,14 +63,39 @@ pub(super) fn tcp_proxy(cluster: &str, files: &Files) -> Value {
             "@type": "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy",
             "stat_prefix": cluster,
             "cluster": cluster,
-            "access_log": [{
-                "name": "envoy.access_loggers.file",
-                "typed_config": {
-                    "@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog",
-                    "path": files.access_log,
-                    "log_format": { "text_format_source": { "inline_string": ACCESS_LOG_FORMAT } }
-                }
-            }]
+            "access_log": [access_log(files)]
+        }
+    })
+}
+
+/// Where a filter says how each of its connections (or requests) went.
+pub(super) fn access_log(files: &Files) -> Value {
+    json!({
+        "name": "envoy.access_loggers.file",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog",
+            "path": files.access_log,
+            "log_format": { "text_format_source": { "inline_string": ACCESS_LOG_FORMAT } }
+        }
+    })
+}
+
+/// Tells a listener whether its client speaks TLS, which it waits for.
+pub(super) fn tls_inspector() -> Value {
+    json!({
+        "name": "envoy.filters.listener.tls_inspector",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector"
+        }
+    })
+}
+
+/// Tells a listener whether its client speaks HTTP, which it waits for.
+fn http_inspector() -> Value {
+    json!({
+        "name": "envoy.filters.listener.http_inspector",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.listener.http_inspector.v3.HttpInspector"
         }
     })
 }
@@ -87,23 +117,40 @@ pub(super) fn addresses(port: u16) -> (Value, Value) {
 }
 
 fn outbound_listener(files: &Files, outbound: &[Outbound]) -> Value {
-    let chains: Vec<Value> = outbound
-        .iter()
-        .map(|service| {
-            json!({
-                "filter_chain_match": { "destination_port": service.port() },
-                "filters": [tcp_proxy(&service.cluster_name(), files)]
-            })
-        })
-        .collect();
     let (address, additional_addresses) = addresses(OUTBOUND_PORT);
+    let mut filters = vec![original_dst_filter()];
+    if outbound.iter().any(|service| service.protocol() == PortProtocol::Unknown) {
+        filters.extend([tls_inspector(), http_inspector()]);
+    }
     json!({
         "name": "virtualOutbound",
         "traffic_direction": "OUTBOUND",
         "address": address,
         "additional_addresses": additional_addresses,
-        "listener_filters": [original_dst_filter()],
-        "filter_chains": chains,
+        "listener_filters": filters,
+        // Istio waits for the app's first bytes for ever (protocolDetectionTimeout: 0s).
+        "listener_filters_timeout": "0s",
+        "filter_chains": outbound.iter().flat_map(|service| chains(service, files)).collect::<Vec<_>>(),
         "default_filter_chain": { "filters": [tcp_proxy(PASSTHROUGH, files)] }
     })
+}
+
+fn chains(service: &Outbound, files: &Files) -> Vec<Value> {
+    let (port, cluster) = (service.port(), service.cluster_name());
+    let as_tcp = json!({
+        "filter_chain_match": { "destination_port": port },
+        "filters": [tcp_proxy(&cluster, files)]
+    });
+    let as_http = |protocols: &[&str]| {
+        json!({
+            "filter_chain_match": { "destination_port": port, "application_protocols": protocols },
+            "filters": [http::connection_manager(&cluster, files)]
+        })
+    };
+    match service.protocol() {
+        PortProtocol::Tcp => vec![as_tcp],
+        PortProtocol::Http => vec![as_http(&[])],
+        // What Envoy's inspector calls what it finds.
+        PortProtocol::Unknown => vec![as_http(&["http/1.0", "http/1.1", "h2c"]), as_tcp],
+    }
 }

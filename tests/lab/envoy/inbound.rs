@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Files, bootstrap};
+use super::{Files, bootstrap, http};
 use crate::certificate::Identity;
 use crate::interception::INBOUND_PORT;
 
@@ -25,29 +25,39 @@ pub enum PeerAuthentication {
 pub struct Inbound {
     mode: PeerAuthentication,
     identity: Identity,
+    is_http: bool,
 }
 
 impl Inbound {
     /// Presents `identity` and demands a certificate of the same authority.
     pub fn new(mode: PeerAuthentication, identity: &Identity) -> Self {
-        Self { mode, identity: identity.clone() }
+        Self { mode, identity: identity.clone(), is_http: false }
+    }
+
+    /// The server's port is declared as HTTP.
+    #[must_use]
+    pub fn http(self) -> Self {
+        Self { is_http: true, ..self }
     }
 
     pub(super) fn listener(&self, files: &Files) -> Value {
         let (address, additional_addresses) = bootstrap::addresses(INBOUND_PORT);
         let (chains, looks_for_tls) = match self.mode {
             PeerAuthentication::Strict => (vec![self.mesh_chain(files)], true),
-            PeerAuthentication::Permissive => (vec![self.mesh_chain(files), plain_chain(files)], true),
-            PeerAuthentication::Disable => (vec![plain_chain(files)], false),
+            // Envoy does not go back from a chain for TLS to one for anything, so there is one for TLS of others.
+            PeerAuthentication::Permissive => (
+                vec![
+                    self.mesh_chain(files),
+                    self.plain_chain(files, &json!({ "transport_protocol": "tls" })),
+                    self.plain_chain(files, &json!({ "transport_protocol": "raw_buffer" })),
+                ],
+                true,
+            ),
+            PeerAuthentication::Disable => (vec![self.plain_chain(files, &json!({}))], false),
         };
         let mut filters = vec![bootstrap::original_dst_filter()];
         if looks_for_tls {
-            filters.push(json!({
-                "name": "envoy.filters.listener.tls_inspector",
-                "typed_config": {
-                    "@type": "type.googleapis.com/envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector"
-                }
-            }));
+            filters.push(bootstrap::tls_inspector());
         }
         json!({
             "name": "virtualInbound",
@@ -65,7 +75,9 @@ impl Inbound {
         json!({
             "filter_chain_match": {
                 "transport_protocol": "tls",
-                "application_protocols": ["istio-peer-exchange", "istio"]
+                // Istio: `mtlsTCPWithMxcALPNs` and the HTTP ones, in pilot/pkg/networking/core/listener.go.
+                "application_protocols":
+                    ["istio", "istio-peer-exchange", "istio-http/1.0", "istio-http/1.1", "istio-h2"]
             },
             "transport_socket": {
                 "name": "envoy.transport_sockets.tls",
@@ -83,13 +95,21 @@ impl Inbound {
                     }
                 }
             },
-            "filters": [bootstrap::tcp_proxy(CLUSTER, files)]
+            "filters": [self.filter(files)]
         })
     }
-}
 
-fn plain_chain(files: &Files) -> Value {
-    json!({ "filters": [bootstrap::tcp_proxy(CLUSTER, files)] })
+    fn plain_chain(&self, files: &Files, matching: &Value) -> Value {
+        json!({ "filter_chain_match": matching, "filters": [self.filter(files)] })
+    }
+
+    fn filter(&self, files: &Files) -> Value {
+        if self.is_http {
+            http::connection_manager(CLUSTER, files)
+        } else {
+            bootstrap::tcp_proxy(CLUSTER, files)
+        }
+    }
 }
 
 /// Connects to the server from 127.0.0.6, which the redirection leaves alone.

@@ -3,6 +3,7 @@
 
 mod admin;
 mod bootstrap;
+mod http;
 mod inbound;
 mod outbound;
 
@@ -11,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 use crate::interception::{INBOUND_PORT, OUTBOUND_PORT, SIDECAR_UID};
@@ -19,7 +21,7 @@ use crate::process::Process;
 use crate::{program, wait};
 
 pub use self::inbound::{Inbound, PeerAuthentication};
-pub use self::outbound::{Outbound, TlsVersion};
+pub use self::outbound::{Outbound, PortProtocol, TlsVersion};
 
 /// A running sidecar.
 #[derive(Debug)]
@@ -101,6 +103,11 @@ impl Sidecar {
     /// The process's number.
     pub fn pid(&self) -> u32 {
         self.process.pid()
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        self.process.signal(signal)
     }
 
     /// What Envoy has written to its access log so far.

@@ -41,7 +41,7 @@ fn start_tls(
     clients: &Path,
     demand: &str,
 ) -> Result<(Process, Probe)> {
-    let identity = mesh.sign("redis-server", DEFAULT_IDENTITY)?;
+    let identity = mesh.sign(&format!("redis-{}", container.id()), DEFAULT_IDENTITY)?;
     let process = redis_command(container)?
         .args(["--port", "0", "--tls-port", &port.to_string(), "--tls-auth-clients", demand])
         .arg_pair("--tls-cert-file", &identity.certificate)

@@ -1,4 +1,4 @@
-//! nginx on HTTP and on HTTPS; it must not know what is asked of it.
+//! nginx and `HAProxy` on HTTP, and nginx on HTTPS; it must not know what is asked of them.
 
 use std::fs;
 use std::path::Path;
@@ -16,15 +16,47 @@ pub(super) fn nginx(container: &Container, port: u16) -> Result<(Process, Probe)
     Ok((process, Probe::Answers { request: b"GET / HTTP/1.0\r\n\r\n", answer: b"HTTP/1.1 200" }))
 }
 
-pub(super) fn nginx_tls(container: &Container, port: u16, mesh: &Authority) -> Result<(Process, Probe)> {
-    let process = start(container, port, "ssl", &certificate(mesh)?)?;
+/// HTTP/2 from the first byte on (RFC 9113, section 3.3). It begins with its settings, a frame of type 4.
+pub(super) fn nginx_http2(container: &Container, port: u16) -> Result<(Process, Probe)> {
+    let process = start(container, port, "http2", "")?;
     Ok((process, Probe::Listens))
 }
 
-fn certificate(mesh: &Authority) -> Result<String> {
-    let identity = mesh.sign("nginx", DEFAULT_IDENTITY)?;
+/// It has no server behind it: what it answers, it answers by itself.
+pub(super) fn haproxy(container: &Container, port: u16) -> Result<(Process, Probe)> {
+    let configuration = container.folder().join("haproxy.cfg");
+    fs::write(
+        &configuration,
+        format!(
+            "global\n\
+             defaults\n\
+             mode http\n\
+             timeout connect 5s\n\
+             timeout client 5s\n\
+             timeout server 5s\n\
+             frontend lab\n\
+             bind :::{port} v4v6\n\
+             http-request return status 200 content-type text/plain string hello\n"
+        ),
+    )?;
+    let process = container
+        .command(program::system("haproxy")?)
+        .as_user("haproxy")?
+        .arg_pair("-db", "-f")
+        .args([&configuration])
+        .start()?;
+    Ok((process, Probe::Answers { request: b"GET / HTTP/1.0\r\n\r\n", answer: b"HTTP/1.1 200" }))
+}
+
+pub(super) fn nginx_tls(container: &Container, port: u16, mesh: &Authority) -> Result<(Process, Probe)> {
+    let process = start(container, port, "ssl http2", &certificate(container, mesh)?)?;
+    Ok((process, Probe::Listens))
+}
+
+fn certificate(container: &Container, mesh: &Authority) -> Result<String> {
+    let identity = mesh.sign(&format!("nginx-{}", container.id()), DEFAULT_IDENTITY)?;
     Ok(format!(
-        "ssl_certificate {};\nssl_certificate_key {};\n",
+        "ssl_certificate {};\nssl_certificate_key {};\nssl_protocols TLSv1.2 TLSv1.3;\n",
         identity.certificate.display(),
         identity.key.display()
     ))
@@ -51,6 +83,7 @@ fn configuration_text(folder: &Path, port: u16, listen: &str, options: &str) -> 
          events {{}}\n\
          http {{\n\
          access_log off;\n\
+         keepalive_timeout 1s;\n\
          client_body_temp_path {folder}/body;\n\
          proxy_temp_path {folder}/proxy;\n\
          fastcgi_temp_path {folder}/fastcgi;\n\

