@@ -38,8 +38,9 @@ impl Capture {
         let mut process = Launch::new(&program::system("tcpdump")?, folder)
             .in_cgroup(&group)
             .in_netns(pod.netns())
-            // Each packet is written when it comes. `-Z`: the file is root's, as the folder is.
-            .args(["-i", "any", "-n", "-s", "0", "-U", "--immediate-mode", "-Z", "root"])
+            // Each packet is written when it comes, and the kernel's buffer has a place of the largest size for each: by
+            // default there is room for 8. `-Z`: the file is root's, as the folder is.
+            .args(["-i", "any", "-n", "-U", "--immediate-mode", "-s", "4096", "-B", "8192", "-Z", "root"])
             .arg_pair("-w", file)
             .start()?;
         process.wait_for_stderr("tcpdump to capture", |line| line.contains("listening on"))?;

@@ -1,11 +1,6 @@
 //! Being in a situation: what a client can do there; it must not know what is found.
 
-use std::{
-    cell::RefCell,
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{cell::RefCell, net::SocketAddr, path::Path, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use data_encoding::HEXLOWER;
@@ -134,11 +129,6 @@ impl At<'_> {
         let said = output.stdout + &output.stderr;
         ensure!(said.contains("CONNECTION ESTABLISHED"), "openssl failed: {said}");
         Ok(())
-    }
-
-    /// A file of the client's app.
-    pub(crate) fn file(&self, name: &str) -> Result<PathBuf> {
-        Ok(self.app()?.folder().join(name))
     }
 
     /// Begins to capture at both ends.
