@@ -136,6 +136,13 @@ impl Conversation {
         self
     }
 
+    /// From now on the server's end has another address where this is captured: something translates it on its way.
+    #[must_use]
+    pub fn translated(mut self, server: SocketAddr) -> Self {
+        self.ends[1] = server;
+        self
+    }
+
     /// The packets so far.
     pub fn packets(self) -> Vec<Packet> {
         self.packets

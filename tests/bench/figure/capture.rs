@@ -178,7 +178,7 @@ fn read(path: &Path) -> Result<f64> {
 impl Capture {
     /// The slowest of those whose connections are long.
     pub(crate) fn of_others(&self) -> Option<Estimate> {
-        let long = self.0.iter().filter(|point| point.traffic == Traffic::Bulk);
+        let long = self.0.iter().filter(|point| point.traffic != Traffic::Short);
         long.map(|point| point.gb_per_s).min_by(|a, b| a.value.total_cmp(&b.value))
     }
 

@@ -232,3 +232,78 @@ fn fragments_are_counted_and_not_guessed() {
     let told = told_of(&packets);
     assert_eq!((told.findings().len(), told.lost("ip_fragment")), (0, 1));
 }
+
+/// A redirection as `tcpdump -i any` shows it: what goes to the sidecar has the sidecar's address, what comes from it the wanted one.
+#[test]
+fn a_redirected_leg_is_one_connection_and_what_the_sidecar_says_is_not_the_servers() {
+    let sidecar = "127.0.0.1:15001".parse().unwrap();
+    let leg = Conversation::new(client(45940), sidecar, AT_NS);
+    let leg = leg.syn().translated(redis()).syn_ack().translated(sidecar).ack(End::Client);
+    let leg = leg.say(End::Client, b"PING\r\n").translated(redis()).say(End::Server, b"+PONG\r\n");
+    let leg = leg.fin(End::Server).translated(sidecar).ack(End::Client).fin(End::Client);
+    let leg = leg.translated(redis()).ack(End::Server);
+    let closed = between(50714).wait_ms(2000).connect().say(End::Client, &hello()).close(End::Server);
+    let told = told_of(&together([leg, closed]));
+    assert_eq!((told.summary.seen, told.summary.reported, told.summary.lost.len()), (2, 2, 0), "{told:?}");
+    let [finding] = told.findings()[..] else { panic!("{told:?}") };
+    assert_eq!(finding.confidence, mtlsnoop::update::Confidence::Possible, "{finding:?}");
+}
+
+/// Half of it only: answers whose questions go another way.
+#[test]
+fn answers_without_questions_say_nothing_of_who_gives_them() {
+    let half = between(45940).connect().say(End::Client, b"PING\r\n").say(End::Server, b"+PONG\r\n");
+    let mut packets = half.close(End::Server).packets();
+    packets.retain(|packet| packet.ip[15] == 24);
+    packets.extend(
+        between(50714).wait_ms(2000).connect().say(End::Client, &hello()).close(End::Server).packets(),
+    );
+    let told = told_of(&packets);
+    let [finding] = told.findings()[..] else { panic!("{told:?}") };
+    assert_eq!(finding.confidence, mtlsnoop::update::Confidence::Possible, "{finding:?}");
+}
+
+#[test]
+fn a_service_address_that_is_translated_is_not_a_second_connection() {
+    let before =
+        silent(Conversation::new(client(50714), "10.96.0.10:6379".parse().unwrap(), AT_NS)).packets();
+    let after = silent(
+        Conversation::new(client(50714), "10.96.0.10:6379".parse().unwrap(), AT_NS + 7000)
+            .translated(redis()),
+    );
+    let mut packets = [before, after.packets()].concat();
+    packets.sort_by_key(|packet| packet.time_ns);
+    is_one_finding(&told_of(&packets), "translated");
+}
+
+#[test]
+fn memory_is_bounded_and_what_is_forgotten_is_counted() {
+    let one_after_the_other = (0..50).map(|port| between(1000 + port).wait_ms(port.into()).connect());
+    let packets = together(one_after_the_other);
+    let file = Pcap::of(Link::Raw).file(&packets);
+    let mut capture = super::CaptureFile::new(&file[..], "test").unwrap().with_limit(10);
+    let mut last = None;
+    while let Ok(Some(event)) = capture.next_event() {
+        if let Event::Counted(counters) = event {
+            last = Some(counters);
+        }
+    }
+    let counters = last.unwrap();
+    assert_eq!((counters.seen, &counters.lost[..]), (50, &[(mtlsnoop::event::loss::Loss::Ended, 40)][..]));
+}
+
+#[test]
+fn an_end_that_was_told_is_forgotten_before_one_that_is_open() {
+    let open = between(1).connect();
+    let short = (0..50).map(|port| between(1000 + port).wait_ms(1000).connect().close(End::Client));
+    let late = open.clone().wait_ms(100_000).close(End::Client);
+    let mut packets = together(short.chain([late]));
+    packets.push(between(2).wait_ms(300_000).syn().packets().remove(0));
+    let file = Pcap::of(Link::Raw).file(&packets);
+    let mut capture = super::CaptureFile::new(&file[..], "test").unwrap().with_limit(60);
+    let mut ended = 0;
+    while let Ok(Some(event)) = capture.next_event() {
+        ended += usize::from(matches!(event, Event::Ended(_)));
+    }
+    assert_eq!(ended, 51);
+}

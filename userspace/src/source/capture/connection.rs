@@ -48,6 +48,8 @@ pub(super) struct Connection {
     /// Its beginning is not in the capture.
     is_older: bool,
     is_answered: bool,
+    /// Something of the client is in the capture.
+    is_client_heard: bool,
     /// When the client last sent payload.
     last_sent: Option<Time>,
     syns: u32,
@@ -56,8 +58,15 @@ pub(super) struct Connection {
     last_looked: Time,
     /// Gone once nothing more is to be told of payload.
     payloads: Option<Box<Payloads>>,
-    end: Option<End>,
-    is_told: bool,
+    life: Life,
+}
+
+/// Whether it ended, and whether that was told.
+#[derive(Clone, Copy, Debug)]
+enum Life {
+    Open,
+    Ended(End),
+    Told,
 }
 
 impl Connection {
@@ -82,13 +91,13 @@ impl Connection {
             back: Stream::default(),
             is_older: false,
             is_answered: false,
+            is_client_heard: false,
             last_sent: None,
             syns: 0,
             last_syn: time,
             last_looked: time,
             payloads: Some(Box::default()),
-            end: None,
-            is_told: false,
+            life: Life::Open,
         }
     }
 
@@ -112,13 +121,13 @@ impl Connection {
             back,
             is_older: true,
             is_answered: true,
+            is_client_heard: true,
             last_sent: None,
             syns: 1,
             last_syn: time,
             last_looked: time,
             payloads: None,
-            end: None,
-            is_told: false,
+            life: Life::Open,
         }
     }
 
@@ -134,22 +143,22 @@ impl Connection {
 
     /// Its connect has no answer yet.
     pub(super) fn is_connecting(&self) -> bool {
-        !self.is_answered && self.end.is_none()
+        !self.is_answered && !self.is_over()
     }
 
     /// It ended, and that was told.
     pub(super) fn is_told(&self) -> bool {
-        self.is_told
+        matches!(self.life, Life::Told)
     }
 
     /// It ended.
     pub(super) fn is_over(&self) -> bool {
-        self.end.is_some()
+        !matches!(self.life, Life::Open)
     }
 
     /// The client has closed, so that sooner or later it ends, with or without more segments in the capture.
     pub(super) fn is_closing(&self) -> bool {
-        self.end.is_none() && (self.out.is_ended_and_acknowledged() || self.are_both_closed())
+        !self.is_over() && (self.out.is_ended_and_acknowledged() || self.are_both_closed())
     }
 
     /// The SYN was sent more than once.
@@ -166,6 +175,7 @@ impl Connection {
     pub(super) fn segment(&mut self, time: Time, segment: &Segment<'_>, telling: &mut Telling<'_>) {
         let is_from_client = segment.source == self.client;
         let flags = segment.flags;
+        self.is_client_heard |= is_from_client;
         if flags.has_rst() {
             self.reset(time, segment, is_from_client, telling);
             return;
@@ -195,8 +205,8 @@ impl Connection {
             let (own, _) = self.streams(is_from_client);
             own.end(Fin { time, after_bytes, other: has_space });
         }
-        if self.end.is_none() {
-            self.end = self.ending(time);
+        if let (Life::Open, Some(end)) = (self.life, self.ending(time)) {
+            self.life = Life::Ended(end);
         }
     }
 
@@ -204,7 +214,7 @@ impl Connection {
     pub(super) fn undelivered(&mut self, time: Time, what: &Undelivered) {
         let is_connect = what.source == self.client && self.out.first() == Some(what.sequence);
         if is_connect && self.is_connecting() {
-            self.end = Some(End { time, state: State::SynSent, error: what.error });
+            self.life = Life::Ended(End { time, state: State::SynSent, error: what.error });
         }
     }
 
@@ -212,10 +222,12 @@ impl Connection {
     pub(super) fn rest(&mut self) {
         if self.is_connecting() {
             let error = if self.syns >= SYNS_MAX { errno::TIMED_OUT } else { 0 };
-            self.end = Some(End { time: self.last_syn, state: State::SynSent, error });
+            self.life = Life::Ended(End { time: self.last_syn, state: State::SynSent, error });
         } else if self.is_closing() {
             let time = [self.out.fin, self.back.fin].into_iter().flatten().map(|fin| fin.time).max();
-            self.end = time.map(|time| End { time, state: self.state(), error: 0 });
+            if let Some(time) = time {
+                self.life = Life::Ended(End { time, state: self.state(), error: 0 });
+            }
         }
     }
 
@@ -230,14 +242,14 @@ impl Connection {
             };
             payloads.finish(&mut told);
         }
-        if self.is_told {
+        if self.is_told() {
             return;
         }
         if !self.is_older && (self.out.has_gap() || self.back.has_gap()) {
             tally.lose(Loss::CaptureGap);
         }
-        if let Some(end) = self.end {
-            self.is_told = true;
+        if let Life::Ended(end) = self.life {
+            self.life = Life::Told;
             events.push(Event::Ended(self.ended(end)));
         }
     }
@@ -274,6 +286,10 @@ impl Connection {
         if is_from_client && is_new {
             self.last_sent = self.last_sent.max(Some(time));
         }
+        // What answers nobody may be the half of a connection whose other half goes another way.
+        if !self.is_client_heard {
+            return;
+        }
         // Far beyond the beginning, which is where nearly all packets are, this is all.
         let (Some(payloads), Ok(offset)) = (self.payloads.as_mut(), u32::try_from(offset)) else { return };
         if u64::from(offset) >= WINDOW_BYTES {
@@ -305,7 +321,7 @@ impl Connection {
     }
 
     fn reset(&mut self, time: Time, segment: &Segment<'_>, is_from_client: bool, telling: &mut Telling<'_>) {
-        if self.end.is_some() {
+        if self.is_over() {
             return;
         }
         let is_connecting = self.is_connecting();
@@ -338,7 +354,7 @@ impl Connection {
                 connecting: is_connecting,
             }));
         }
-        self.end = Some(End { time, state, error });
+        self.life = Life::Ended(End { time, state, error });
     }
 
     fn are_both_closed(&self) -> bool {

@@ -24,10 +24,15 @@ pub(super) struct Slot {
     number: u64,
 }
 
+/// A client's end, and the sequence number of its SYN: the same wherever a connection is seen, also where its other end
+/// was translated.
+type Beginning = (Endpoint, u32);
+
 /// Connections.
 #[derive(Debug, Default)]
 pub(super) struct Table {
     places: FxHashMap<Ends, u32>,
+    beginnings: FxHashMap<Beginning, u32>,
     entries: Vec<Entry>,
     free: Vec<u32>,
     /// In the order of their coming; those that are gone are skipped and swept.
@@ -38,13 +43,22 @@ pub(super) struct Table {
 #[derive(Debug)]
 struct Entry {
     number: u64,
-    held: Option<(Ends, Connection)>,
+    held: Option<Held>,
+}
+
+#[derive(Debug)]
+struct Held {
+    ends: Ends,
+    /// The same connection where its other end was translated.
+    translated: Option<Ends>,
+    beginning: Option<Beginning>,
+    connection: Connection,
 }
 
 impl Table {
     /// How many there are.
     pub(super) fn len(&self) -> usize {
-        self.places.len()
+        self.entries.len() - self.free.len()
     }
 
     /// The connection between these ends.
@@ -56,13 +70,34 @@ impl Table {
     /// The connection that has this place, if it still has it.
     pub(super) fn get_mut(&mut self, slot: Slot) -> Option<&mut Connection> {
         let entry = self.entries.get_mut(slot.at as usize).filter(|entry| entry.number == slot.number)?;
-        entry.held.as_mut().map(|(_, connection)| connection)
+        entry.held.as_mut().map(|held| &mut held.connection)
+    }
+
+    /// The connection that began with this SYN, between whichever ends.
+    pub(super) fn of_beginning(&self, client: Endpoint, syn: u32) -> Option<Slot> {
+        let at = *self.beginnings.get(&(client, syn))?;
+        Some(Slot { at, number: self.entries.get(at as usize)?.number })
+    }
+
+    /// The connection is seen between these ends too. `false` when it is so between others already.
+    pub(super) fn translate(&mut self, slot: Slot, ends: Ends) -> bool {
+        let entry = self.entries.get_mut(slot.at as usize).filter(|entry| entry.number == slot.number);
+        let Some(held) = entry.and_then(|entry| entry.held.as_mut()) else { return false };
+        if held.translated.is_some() {
+            return false;
+        }
+        held.translated = Some(ends);
+        self.places.insert(ends, slot.at);
+        true
     }
 
     /// Adds one; another one between the same ends must be gone.
     pub(super) fn insert(&mut self, ends: Ends, connection: Connection) -> Slot {
         self.count += 1;
-        let entry = Entry { number: self.count, held: Some((ends, connection)) };
+        let beginning =
+            connection.syn().filter(|_| !connection.is_older()).map(|syn| (connection.client, syn));
+        let held = Held { ends, translated: None, beginning, connection };
+        let entry = Entry { number: self.count, held: Some(held) };
         let at = if let Some(at) = self.free.pop() {
             self.entries[at as usize] = entry;
             at
@@ -71,9 +106,12 @@ impl Table {
             u32::try_from(self.entries.len() - 1).unwrap_or(u32::MAX)
         };
         self.places.insert(ends, at);
+        if let Some(beginning) = beginning {
+            self.beginnings.insert(beginning, at);
+        }
         let slot = Slot { at, number: self.count };
         self.order.push_back(slot);
-        if self.order.len() > 2 * self.places.len() + 1024 {
+        if self.order.len() > 2 * self.len() + 1024 {
             let entries = &self.entries;
             self.order.retain(|slot| entries[slot.at as usize].number == slot.number);
         }
@@ -83,11 +121,16 @@ impl Table {
     /// Takes one out.
     pub(super) fn remove(&mut self, slot: Slot) -> Option<Connection> {
         let entry = self.entries.get_mut(slot.at as usize).filter(|entry| entry.number == slot.number)?;
-        let (ends, connection) = entry.held.take()?;
+        let held = entry.held.take()?;
         entry.number = 0;
-        self.places.remove(&ends);
+        for ends in [Some(held.ends), held.translated].into_iter().flatten() {
+            self.places.remove(&ends);
+        }
+        if let Some(beginning) = held.beginning {
+            self.beginnings.remove(&beginning);
+        }
         self.free.push(slot.at);
-        Some(connection)
+        Some(held.connection)
     }
 
     /// Takes out the one that came first.

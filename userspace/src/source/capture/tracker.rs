@@ -127,7 +127,8 @@ impl Tracker {
                 slot
             }
             None => {
-                let Some(slot) = self.begin(time, ends, segment) else { return };
+                let known = self.translated(ends, segment);
+                let Some(slot) = known.or_else(|| self.begin(time, ends, segment)) else { return };
                 slot
             }
         };
@@ -178,6 +179,18 @@ impl Tracker {
         let is_of_this = segment.destination == connection.client
             && connection.syn() == Some(segment.acknowledged.wrapping_sub(1));
         !is_of_this && (connection.is_over() || connection.is_older())
+    }
+
+    /// A SYN or its answer is of a connection that was seen between other ends: its other end is translated on its way, as by
+    /// a Service's address or the redirection to a sidecar, where answers have the address that was wanted.
+    fn translated(&mut self, ends: Ends, segment: &Segment<'_>) -> Option<Slot> {
+        let (client, syn) = match (segment.flags.has_syn(), segment.flags.has_ack()) {
+            (true, false) => (segment.source, segment.sequence),
+            (true, true) => (segment.destination, segment.acknowledged.wrapping_sub(1)),
+            (false, _) => return None,
+        };
+        let slot = self.table.of_beginning(client, syn)?;
+        self.table.translate(slot, ends).then_some(slot)
     }
 
     /// The connection is over, because its ends are used by another one.

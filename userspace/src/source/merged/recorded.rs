@@ -16,9 +16,9 @@ use crate::{
 /// Recorded and captured on one node, a connect has the same time but for what its answer takes.
 const SAME_NS: u64 = 5 * SECOND_NS;
 
-/// Connecting ends by their two addresses, and when they were connected.
+/// Connecting ends by their own address: where they connected to, and when.
 #[derive(Debug, Default)]
-pub(super) struct Recorded(FxHashMap<(SocketAddr, SocketAddr), Vec<Time>>);
+pub(super) struct Recorded(FxHashMap<SocketAddr, Vec<(SocketAddr, Time)>>);
 
 impl Recorded {
     /// Reads all recordings among these files, if there are captures among them too.
@@ -41,14 +41,15 @@ impl Recorded {
             Event::Ended(ended) if ended.state == State::SynSent => (ended.local, ended.remote, ended.time),
             _ => return,
         };
-        self.0.entry((local, remote)).or_insert_with(|| Vec::with_capacity(1)).push(time);
+        self.0.entry(local).or_insert_with(|| Vec::with_capacity(1)).push((remote, time));
     }
 
-    /// A recording tells of this connecting end.
+    /// A recording tells of this connecting end. What a sidecar took over was captured where it was sent to.
     pub(super) fn has(&self, local: SocketAddr, remote: SocketAddr, time: Time) -> bool {
-        let times = self.0.get(&(local, remote));
-        times.is_some_and(|times| {
-            times.iter().any(|known| known.since_ns(time).max(time.since_ns(*known)) < SAME_NS)
-        })
+        let is_same = |&(wanted, known): &(SocketAddr, Time)| {
+            let apart_ns = known.since_ns(time).max(time.since_ns(known));
+            apart_ns < SAME_NS && (wanted == remote || remote.ip().is_loopback())
+        };
+        self.0.get(&local).is_some_and(|all| all.iter().any(is_same))
     }
 }
