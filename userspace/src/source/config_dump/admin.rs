@@ -90,11 +90,20 @@ pub struct Told {
     pub unused: Unused,
 }
 
+/// What tells one pod from another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Pod {
+    /// Inode of its network namespace.
+    Namespace(u64),
+    /// Its proxy, where the namespace is not told.
+    Process(u32),
+}
+
 /// Asks proxies.
 #[derive(Debug, Default)]
 pub struct Admin {
-    /// Network namespaces whose proxy was asked or waits to be.
-    known: FxHashSet<u64>,
+    /// Those whose proxy was asked or waits to be.
+    known: FxHashSet<Pod>,
     waiting: VecDeque<u32>,
     asking: Option<JoinHandle<Result<Told, AdminError>>>,
     last: Option<Instant>,
@@ -103,9 +112,14 @@ pub struct Admin {
 impl Admin {
     /// The configuration of this proxy is wanted. Each pod has one proxy, so one answer is enough.
     pub fn want(&mut self, pid: u32) {
-        // A process that is gone meanwhile needs no question.
-        let Ok(namespace) = fs::metadata(namespace_of(pid)) else { return };
-        if self.known.len() < PROXIES_MAX && self.known.insert(namespace.ino()) {
+        let of = match fs::metadata(namespace_of(pid)) {
+            Ok(namespace) => Pod::Namespace(namespace.ino()),
+            // A process that is gone meanwhile needs no question.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return,
+            // What is missing is said when it is asked.
+            Err(_) => Pod::Process(pid),
+        };
+        if self.known.len() < PROXIES_MAX && self.known.insert(of) {
             self.waiting.push_back(pid);
         }
     }
