@@ -54,11 +54,11 @@ impl Dumps {
         asked.dumps.iter().map(|path| read(path)).collect::<Result<_, _>>().map(Self)
     }
 
-    /// They were there before anything that is seen.
-    fn pass(&self, event: Event, on: &mut dyn FnMut(Event)) {
-        let (is_beginning, time) = (matches!(event, Event::Began(_)), event.time());
-        on(event);
-        for dump in self.0.iter().filter(|_| is_beginning) {
+    /// They were there before anything that is seen, after the beginning.
+    fn pass(&self, beginning: Event, on: &mut dyn FnMut(Event)) {
+        let time = beginning.time();
+        on(beginning);
+        for dump in &self.0 {
             on(Event::EnvoyClusters(Box::new(ClustersSeen { time, ..dump.clone() })));
         }
     }
@@ -83,9 +83,10 @@ impl ToldBefore {
     /// Passes an event on, with what was said until shortly after it.
     pub fn pass(&mut self, event: Event, on: &mut dyn FnMut(Event)) {
         let now = event.time();
+        let is_first = self.first.is_none();
         let first = *self.first.get_or_insert(now);
-        // The beginning goes before everything.
-        if matches!(event, Event::Began(_)) {
+        // The beginning goes before everything; several files have several.
+        if is_first {
             self.dumps.pass(event, on);
             return self.hand_over(first, now, on);
         }
@@ -167,7 +168,10 @@ impl ToldLive {
 
     /// Passes an event of the kernel on, after the beginning with the dumps.
     pub fn pass(&self, event: Event, on: &mut dyn FnMut(Event)) {
-        self.dumps.pass(event, on);
+        match event {
+            Event::Began(_) => self.dumps.pass(event, on),
+            other => on(other),
+        }
     }
 
     /// There is a finding about these proxies.
@@ -248,5 +252,65 @@ fn now() -> Time {
 fn say(path: &Path, tally: &Tally, is_verbose: bool) {
     if is_verbose || tally.unreadable > 0 {
         notice::warn(format_args!("{}: {tally}", path.display()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::{AHEAD_NS, ToldBefore};
+    use crate::{
+        config::Envoys,
+        event::{
+            Began, Capture, Event,
+            time::{SECOND_NS, Time},
+        },
+    };
+
+    /// 2026-11-22T21:00:00Z.
+    const BEGAN: Time = Time(1_795_381_200 * SECOND_NS);
+
+    fn line(at: &str, cluster: &str) -> String {
+        format!(
+            "[2026-11-22T{at}.000Z] \"- - -\" 0 UF,URX - - \"-\" 0 0 1000 - \"-\" \"-\" \"-\" \"-\" \"10.1.1.24:6379\" {cluster} - \
+             10.1.1.24:6379 10.1.1.25:45940 - -\n"
+        )
+    }
+
+    fn named(event: &Event) -> String {
+        match event {
+            Event::Began(_) => "began".to_owned(),
+            Event::EnvoyClusters(seen) => seen.clusters[0].name.to_string(),
+            Event::EnvoyLog(entry) => entry.upstream_cluster.as_deref().unwrap_or_default().to_owned(),
+            other => format!("{}", (other.time().0 - BEGAN.0) / SECOND_NS),
+        }
+    }
+
+    #[test]
+    fn dumps_come_after_the_beginning_and_entries_shortly_before_their_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let (log, dump) = (folder.path().join("log"), folder.path().join("dump"));
+        let lines =
+            [("20:59:30", "before"), ("21:00:05", "early"), ("21:01:00", "later"), ("21:59:00", "after")];
+        fs::write(&log, lines.map(|(at, cluster)| line(at, cluster)).concat()).unwrap();
+        fs::write(&dump, r#"[{"name": "dump"}]"#).unwrap();
+        let asked = Envoys { logs: vec![log], dumps: vec![dump], are_asked: false };
+        let mut told = ToldBefore::read(&asked, false).unwrap();
+        let began = |time| Event::Began(Began { time, node: "node".into(), capture: Capture::Always });
+        let mut passed = Vec::new();
+        for event in [
+            began(BEGAN),
+            Event::Tick(BEGAN + SECOND_NS),
+            began(BEGAN + 2 * SECOND_NS),
+            Event::Tick(BEGAN + 61 * SECOND_NS - AHEAD_NS),
+            Event::Tick(BEGAN + 90 * SECOND_NS),
+        ] {
+            told.pass(event, &mut |event| {
+                assert!(event.time() <= BEGAN + 90 * SECOND_NS, "nothing makes time pass");
+                passed.push(named(&event));
+            });
+        }
+        assert_eq!(passed, ["began", "dump", "early", "1", "began", "later", "31", "90"]);
     }
 }
