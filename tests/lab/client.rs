@@ -55,6 +55,8 @@ pub fn psql(container: &Container, server: SocketAddr, sslmode: &str, command: &
         .command(program::system("psql")?)
         .as_id(APP_UID)
         .env("PGCONNECT_TIMEOUT", "3")
+        // It would look for a certificate of the user's that runs the tests.
+        .env("HOME", container.folder())
         .args(["-X", "-A", "-t", "-c", command])
         .args([format!(
             "host={} port={} user=postgres dbname=postgres sslmode={sslmode}",

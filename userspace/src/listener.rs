@@ -50,6 +50,8 @@ pub struct Knowledge {
 #[derive(Debug)]
 pub struct Listeners {
     owners: FxHashMap<(u32, SocketAddr), Owner>,
+    /// In which network namespace connections to an address are accepted on this node.
+    homes: FxHashMap<IpAddr, u32>,
     knowledge: FxHashMap<Destination, Knowledge>,
     /// Destinations in the order of their coming.
     order: VecDeque<Destination>,
@@ -61,6 +63,7 @@ impl Listeners {
     pub fn new(limit: usize) -> Self {
         Self {
             owners: FxHashMap::default(),
+            homes: FxHashMap::default(),
             knowledge: FxHashMap::default(),
             order: VecDeque::new(),
             limit: limit.max(1),
@@ -72,10 +75,23 @@ impl Listeners {
         self.owners.insert((listener.owner.netns, listener.local), listener.owner.clone());
     }
 
-    /// A socket listens no more; what the address showed may be told by another process soon, so it is forgotten.
+    /// A connection to `local` was accepted in a namespace. Beyond the limit nothing more is learnt of new addresses.
+    pub fn accepted(&mut self, netns: u32, local: IpAddr) {
+        if self.homes.len() < self.limit || self.homes.contains_key(&local) {
+            self.homes.insert(local, netns);
+        }
+    }
+
+    /// A socket listens no more; what the address showed may be told by another process soon, so it is forgotten. An address
+    /// that is known to be another namespace's is not concerned: every pod can have a wildcard listener at the same port.
     pub fn ended(&mut self, listener: &Listener) {
-        self.owners.remove(&(listener.owner.netns, listener.local));
-        self.knowledge.retain(|destination, _| !covers(listener.local, destination.address));
+        let netns = listener.owner.netns;
+        self.owners.remove(&(netns, listener.local));
+        let homes = &self.homes;
+        self.knowledge.retain(|destination, _| {
+            let home = destination.within.or_else(|| homes.get(&destination.address.ip()).copied());
+            home.is_some_and(|home| home != netns) || !covers(listener.local, destination.address)
+        });
         self.order.retain(|destination| self.knowledge.contains_key(destination));
     }
 
@@ -127,4 +143,48 @@ impl Listeners {
 fn covers(local: SocketAddr, address: SocketAddr) -> bool {
     let is_any = local.ip().is_unspecified() && (local.is_ipv6() || address.is_ipv4());
     local.port() == address.port() && (is_any || local.ip() == address.ip())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Destination, Exchange, Listeners};
+    use crate::event::{
+        socket::{Listener, Owner},
+        time::Time,
+    };
+
+    const OURS: u32 = 7;
+    const OTHER: u32 = 8;
+
+    /// Whether what Redis showed at an address is still known when a listener has ended.
+    fn is_kept(home: Option<u32>, within: Option<u32>, listener: (u32, &str)) -> bool {
+        let mut listeners = Listeners::new(10);
+        let address = "10.1.1.24:6379".parse().unwrap();
+        let client = "10.1.1.25:50000".parse().unwrap();
+        let destination = Destination { address, within };
+        if let Some(netns) = home {
+            listeners.accepted(netns, address.ip());
+        }
+        listeners.answered_plaintext(destination, Exchange { time: Time::default(), client, protocol: None });
+        let (netns, local) = listener;
+        let owner = Owner { netns, ..Owner::default() };
+        listeners.ended(&Listener { time: Time::default(), local: local.parse().unwrap(), owner });
+        listeners.knowledge_of(destination).plaintext.is_some()
+    }
+
+    #[test]
+    fn what_an_address_showed_ends_with_its_listener_and_with_no_other() {
+        let table = [
+            ("its own wildcard", Some(OURS), None, (OURS, "[::]:6379"), false),
+            ("its own address", Some(OURS), None, (OURS, "10.1.1.24:6379"), false),
+            ("another pod's wildcard", Some(OURS), None, (OTHER, "[::]:6379"), true),
+            ("another port", Some(OURS), None, (OURS, "[::]:6380"), true),
+            ("nobody knows whose it is", None, None, (OTHER, "0.0.0.0:6379"), false),
+            ("within a namespace", None, Some(OURS), (OURS, "0.0.0.0:6379"), false),
+            ("within another namespace", None, Some(OURS), (OTHER, "0.0.0.0:6379"), true),
+        ];
+        for (name, home, within, listener, expected) in table {
+            assert_eq!(is_kept(home, within, listener), expected, "{name}");
+        }
+    }
 }

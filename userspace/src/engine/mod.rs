@@ -188,6 +188,7 @@ impl Engine {
     fn accepted(&mut self, opened: &Opened) {
         self.identity.observe(&opened.owner);
         let mut flow = Flow::begin(Role::Acceptor, opened, self.losses());
+        self.listeners.accepted(flow.owner.netns, flow.local.ip());
         if let Some(listener) = self.listeners.owner_at(flow.owner.netns, flow.local) {
             flow.owner = Owner { cgroup: flow.owner.cgroup, netns: flow.owner.netns, ..listener.clone() };
         }
