@@ -59,7 +59,7 @@ fn what_cannot_be_read_at_all_says_what_it_is_and_what_to_try() {
         (b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03", "compressed with gzip; decompress it first: `gunzip`"),
         (
             &newer,
-            "has format version 9, and this mtlsnoop reads version 2; analyze it with the mtlsnoop that recorded it",
+            "has format version 9, and this mtlsnoop reads version 3; analyze it with the mtlsnoop that recorded it",
         ),
     ] {
         let (_folder, path) = written(bytes);

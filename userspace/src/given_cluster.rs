@@ -28,7 +28,7 @@ impl GivenCluster {
         };
         let reading = cluster_file::read(path)?;
         if is_verbose {
-            let Cluster { pods, services, endpoints } = &reading.cluster;
+            let Cluster { pods, services, endpoints, .. } = &reading.cluster;
             let (pods, services, endpoints) = (pods.len(), services.len(), endpoints.len());
             let path = path.display();
             notice::warn(format_args!(

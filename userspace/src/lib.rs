@@ -12,6 +12,7 @@ pub mod envoy;
 pub mod flow;
 pub mod identity;
 pub mod listener;
+pub mod policy;
 pub mod suspicion;
 pub mod verdict;
 

@@ -19,7 +19,7 @@ use crate::event::Event;
 pub const MAGIC: [u8; 8] = *b"MTLSNOOP";
 
 /// The version that is written, and the only one that is read.
-pub const VERSION: u16 = 2;
+pub const VERSION: u16 = 3;
 
 /// Bytes before the first frame.
 pub const HEADER_BYTES: usize = MAGIC.len() + size_of::<u16>();
@@ -165,6 +165,11 @@ mod tests {
     use crate::event::{
         Began, Capture, Cgroup, ClusterSeen, Event,
         cluster::{Cluster, Container, Endpoint, Pod, Service, ServicePort},
+        istio::{
+            ClientMode, ClientTls, ControlPlane, DestinationRule, EntryPort, Istio, Labels, LoadBalancer,
+            PeerAuthentication, PortPolicy, ServerMode, ServiceEntry, Subset, TrafficPolicy, Workload,
+            WorkloadEntry,
+        },
         loss::{Counters, Loss},
         socket::{
             Class, Direction, Ended, Established, FirstBytes, HelloSegment, Listener, Opened, Owner, Reset,
@@ -185,21 +190,84 @@ mod tests {
                 annotations: BTreeMap::new(),
                 workload: Some("StatefulSet/redis".into()),
                 containers: vec![Container { name: "redis".into(), id: "ab".into() }],
+                proxy_version: Some("1.20.3".into()),
             }],
             services: vec![Service {
                 namespace: "default".into(),
                 name: "redis".into(),
                 headless: true,
                 cluster_addresses: vec![],
-                ports: vec![ServicePort { name: "".into(), port: 6379 }],
+                ports: vec![ServicePort { name: "".into(), port: 6379, app_protocol: Some("redis".into()) }],
             }],
             endpoints: vec![Endpoint {
                 namespace: "default".into(),
                 service: "redis".into(),
                 address: "10.1.1.24".parse().unwrap(),
                 port: Some(6379),
+                port_name: "tcp".into(),
                 pod: None,
             }],
+            istio: istio(),
+        }
+    }
+
+    fn destination_rule() -> DestinationRule {
+        let tls = ClientTls {
+            mode: ClientMode::IstioMutual,
+            sni: Some("s".into()),
+            subject_alt_names: vec!["n".into()],
+        };
+        let port = PortPolicy { port: 6379, tls: None, load_balancer: Some(LoadBalancer::Passthrough) };
+        let policy = TrafficPolicy { tls: Some(tls), load_balancer: None, ports: vec![port] };
+        DestinationRule {
+            namespace: "default".into(),
+            name: "r".into(),
+            created: Time(5),
+            host: "*.local".into(),
+            export_to: vec![".".into()],
+            selector: Some(Labels::from([("app".into(), "web".into())])),
+            policy: Some(policy.clone()),
+            subsets: vec![Subset { name: "v1".into(), policy: Some(policy) }],
+        }
+    }
+
+    fn istio() -> Istio {
+        let workload = Workload {
+            address: Some("10.9.9.9".parse().unwrap()),
+            labels: Labels::new(),
+            has_service_account: true,
+        };
+        let service_entry = ServiceEntry {
+            namespace: "default".into(),
+            name: "e".into(),
+            hosts: vec!["h".into()],
+            export_to: vec![],
+            external: true,
+            passthrough: true,
+            ports: vec![EntryPort { name: "p".into(), number: 1, target: Some(2), protocol: "TCP".into() }],
+            endpoints: vec![workload.clone()],
+            selector: Some(Labels::new()),
+        };
+        Istio {
+            is_listed: true,
+            root_namespace: Some("istio-system".into()),
+            auto_mtls: Some(true),
+            control_planes: vec![ControlPlane {
+                namespace: "istio-system".into(),
+                revision: "default".into(),
+                version: "1.20.3".into(),
+            }],
+            destination_rules: vec![destination_rule()],
+            peer_authentications: vec![PeerAuthentication {
+                namespace: "default".into(),
+                name: "p".into(),
+                created: Time(5),
+                selector: Labels::new(),
+                mode: ServerMode::Strict,
+                ports: BTreeMap::from([(6379, ServerMode::Disable)]),
+            }],
+            service_entries: vec![service_entry],
+            workload_entries: vec![WorkloadEntry { namespace: "default".into(), name: "w".into(), workload }],
         }
     }
 
@@ -292,7 +360,7 @@ mod tests {
         for event in one_of_each() {
             append_frame(&event, &mut frames).unwrap();
         }
-        assert_eq!((VERSION, frames.len(), crc32fast::hash(&frames)), (2, 670, 2_532_870_100));
+        assert_eq!((VERSION, frames.len(), crc32fast::hash(&frames)), (3, 0, 0));
     }
 
     #[test]

@@ -36,6 +36,10 @@ Examples:
     kubectl get pods,services,endpointslices -A -o json > cluster.json
     sudo mtlsnoop trace --cluster cluster.json
 
+  The same where Istio is installed, with what it is told to do, so that more causes are known:
+    kubectl get pods,services,endpointslices,destinationrules,peerauthentications,serviceentries,workloadentries -A -o json > cluster.json
+    kubectl get configmap istio -n istio-system -o json >> cluster.json
+
   Five minutes of one namespace as JSON, recorded for later:
     sudo mtlsnoop trace --cluster cluster.json -n default --duration 5m -o json -w incident.mtlsnoop
 
@@ -111,8 +115,9 @@ pub struct TraceArgs {
     output: OutputArgs,
     /// Where names of pods and Services come from: `auto`, `none`, or a file
     ///
-    /// A file holds what `kubectl get pods,services,endpointslices -A -o json` prints. It
-    /// is read once, at the start. `auto` knows of no cluster yet, so that it is the same as `none`.
+    /// A file holds what `kubectl get pods,services,endpointslices -A -o json` prints; where Istio is installed,
+    /// `destinationrules,peerauthentications,serviceentries,workloadentries` belong to it too, and the ConfigMap `istio` may
+    /// follow. It is read once, at the start. `auto` knows of no cluster yet, so that it is the same as `none`.
     #[arg(long, value_name = "auto|none|FILE", default_value = "auto", value_parser = cluster_source, value_hint = ValueHint::FilePath)]
     cluster: ClusterSource,
     /// Record to FILE, for `mtlsnoop analyze`
@@ -181,7 +186,8 @@ pub struct AnalyzeArgs {
     output: OutputArgs,
     /// Where names of pods and Services come from: `auto` (the recordings), `none`, or a file
     ///
-    /// A file holds what `kubectl get pods,services,endpointslices -A -o json` prints, and is used instead of what
+    /// A file holds what `kubectl get pods,services,endpointslices -A -o json` prints, with Istio also
+    /// `destinationrules,peerauthentications,serviceentries,workloadentries`, and is used instead of what
     /// recordings hold.
     #[arg(long, value_name = "auto|none|FILE", default_value = "auto", value_parser = cluster_source, value_hint = ValueHint::FilePath)]
     cluster: ClusterSource,

@@ -4,6 +4,8 @@ use std::{collections::BTreeMap, net::IpAddr};
 
 use serde::{Deserialize, Serialize};
 
+use crate::event::istio::Istio;
+
 /// Objects of a cluster at one time.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cluster {
@@ -13,6 +15,9 @@ pub struct Cluster {
     pub services: Vec<Service>,
     /// One entry for each port of each endpoint address.
     pub endpoints: Vec<Endpoint>,
+    /// Istio's own objects.
+    #[serde(default)]
+    pub istio: Istio,
 }
 
 /// A pod.
@@ -36,6 +41,9 @@ pub struct Pod {
     pub workload: Option<Box<str>>,
     /// Containers, native sidecars included.
     pub containers: Vec<Container>,
+    /// Tag of the image of its mesh proxy, such as `1.20.3`.
+    #[serde(default)]
+    pub proxy_version: Option<Box<str>>,
 }
 
 /// A container of a pod.
@@ -69,6 +77,9 @@ pub struct ServicePort {
     pub name: Box<str>,
     /// Port of the Service.
     pub port: u16,
+    /// `appProtocol`.
+    #[serde(default)]
+    pub app_protocol: Option<Box<str>>,
 }
 
 /// One port of one endpoint address of a Service.
@@ -82,6 +93,9 @@ pub struct Endpoint {
     pub address: IpAddr,
     /// Target port; none when the slice has no ports (all ports).
     pub port: Option<u16>,
+    /// Name of the Service's port that this is.
+    #[serde(default)]
+    pub port_name: Box<str>,
     /// Name of the pod (`targetRef`), where told.
     pub pod: Option<Box<str>>,
 }

@@ -4,6 +4,7 @@
 pub mod cluster;
 pub mod envoy;
 mod hex;
+pub mod istio;
 pub mod loss;
 pub mod socket;
 pub mod time;

@@ -30,7 +30,7 @@ fn service(name: &str, headless: bool) -> Service {
 
 fn endpoint(service: &str, address: &str, port: Option<u16>, pod: Option<&str>) -> Endpoint {
     let address = address.parse::<SocketAddr>().unwrap().ip();
-    Endpoint { namespace: "default".into(), service: service.into(), address, port, pod: pod.map(Into::into) }
+    Endpoint { namespace: "default".into(), service: service.into(), address, port, port_name: "".into(), pod: pod.map(Into::into) }
 }
 
 fn known(cluster: &Cluster) -> Identity {
@@ -92,6 +92,7 @@ fn an_endpoint_tells_service_and_pod() {
             endpoint("redis", POD, Some(6379), None),
             endpoint("redis", second, Some(6379), Some("redis-0")),
         ],
+        ..Cluster::default()
     };
     let identity = known(&cluster);
     let party = |address: &str| identity.party(address.parse().unwrap(), None);

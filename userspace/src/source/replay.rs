@@ -157,7 +157,7 @@ mod tests {
             (b"".as_slice(), "the file is empty"),
             (b"MTLSNO", "ends within its first 10 bytes"),
             (b"{\"kind\":\"List\"}", "neither a recording nor a packet capture"),
-            (b"MTLSNOOP\x01\x00", "format version 1, and this mtlsnoop reads version 2"),
+            (b"MTLSNOOP\x01\x00", "format version 1, and this mtlsnoop reads version 3"),
             (b"MTLSNOOP\x00\x00", "format version 0"),
         ] {
             let reason: Reason = Replay::new(bytes).unwrap_err();

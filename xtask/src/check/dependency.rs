@@ -45,6 +45,7 @@ const RULES: [Rule; 6] = [
             "listener",
             "identity",
             "envoy",
+            "policy",
             "suspicion",
             "verdict",
             "engine",

@@ -83,16 +83,19 @@ impl TargetRef {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Port {
+    #[serde(deserialize_with = "or_default")]
+    name: Box<str>,
     protocol: Option<Box<str>>,
     port: Option<u16>,
 }
 
-/// The TCP ports; none for all, where there are no ports or one of them has no number.
-fn tcp_ports(ports: &[Port]) -> Vec<Option<u16>> {
+/// Numbers and names of the TCP ports; no number for all, where there are no ports or one of them has none.
+fn tcp_ports(ports: Vec<Port>) -> Vec<(Option<u16>, Box<str>)> {
     if ports.is_empty() {
-        return vec![None];
+        return vec![(None, "".into())];
     }
-    ports.iter().filter(|port| is_tcp(port.protocol.as_deref())).map(|port| port.port).collect()
+    let tcp = ports.into_iter().filter(|port| is_tcp(port.protocol.as_deref()));
+    tcp.map(|port| (port.port, port.name)).collect()
 }
 
 /// The endpoints of a slice, whether ready or not: an address tells who it is all the same.
@@ -104,17 +107,18 @@ pub(super) fn convert_slice(slice: WireSlice, tally: &mut Tally) -> Result<Vec<E
     if &*slice.address_type == "FQDN" {
         return Err("it has names, not addresses".into());
     }
-    let ports = tcp_ports(&slice.ports);
+    let ports = tcp_ports(slice.ports);
     let mut found = Vec::new();
     for endpoint in slice.endpoints {
         let texts = endpoint.addresses.iter().map(|address| &**address);
         let pod = endpoint.target_ref.pod();
         for address in addresses(texts, "EndpointSlice", tally) {
-            found.extend(ports.iter().map(|port| Endpoint {
+            found.extend(ports.iter().map(|(port, port_name)| Endpoint {
                 namespace: metadata.namespace.clone(),
                 service: service.clone(),
                 address,
                 port: *port,
+                port_name: port_name.clone(),
                 pod: pod.clone(),
             }));
         }
@@ -130,15 +134,16 @@ pub(super) fn convert_endpoints(
     let metadata = endpoints.metadata.named()?;
     let mut found = Vec::new();
     for subset in endpoints.subsets {
-        let ports = tcp_ports(&subset.ports);
+        let ports = tcp_ports(subset.ports);
         for entry in subset.addresses.into_iter().chain(subset.not_ready_addresses) {
             let pod = entry.target_ref.pod();
             for address in addresses([&*entry.ip], "Endpoints", tally) {
-                found.extend(ports.iter().map(|port| Endpoint {
+                found.extend(ports.iter().map(|(port, port_name)| Endpoint {
                     namespace: metadata.namespace.clone(),
                     service: metadata.name.clone(),
                     address,
                     port: *port,
+                    port_name: port_name.clone(),
                     pod: pod.clone(),
                 }));
             }

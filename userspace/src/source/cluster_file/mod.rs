@@ -1,8 +1,9 @@
-//! The cluster as a file: what `kubectl get pods,services,endpointslices -A -o json` prints, read into the facts that
-//! identity needs; knows nothing of a live cluster.
+//! The cluster as a file: what `kubectl get pods,services,endpointslices,… -A -o json` prints, read into the facts that
+//! identity and policy need; knows nothing of a live cluster.
 
 mod document;
 mod endpoint;
+mod istio;
 mod malformed;
 mod object;
 mod pod;
@@ -64,7 +65,7 @@ pub fn parse(text: &[u8]) -> Result<Reading, Malformed> {
         document::for_each_object(document, |object| collected.add(&object))?;
     }
     let reading = collected.finish();
-    let Cluster { pods, services, endpoints } = &reading.cluster;
+    let Cluster { pods, services, endpoints, .. } = &reading.cluster;
     if pods.is_empty() && services.is_empty() && endpoints.is_empty() {
         return Err(Malformed::nothing_of_use(&reading.ignored));
     }

@@ -2,13 +2,18 @@
 
 use std::{collections::BTreeMap, net::IpAddr};
 
+use jiff::Timestamp;
+
 use rustc_hash::FxHashSet;
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
 use crate::{
-    event::cluster::{Cluster, Endpoint},
-    source::cluster_file::{Reading, endpoint, malformed, pod, service, tally::Tally},
+    event::{
+        cluster::{Cluster, Endpoint},
+        time::Time,
+    },
+    source::cluster_file::{Reading, endpoint, istio, malformed, pod, service, tally::Tally},
 };
 
 /// An object that is not read yet.
@@ -20,11 +25,11 @@ pub(super) struct Object<'a> {
 
 impl Object<'_> {
     /// The API group; empty for the core group, whose version stands alone.
-    fn group(&self) -> &str {
+    pub(super) fn group(&self) -> &str {
         self.api_version.split_once('/').map_or("", |(group, _)| group)
     }
 
-    fn read<T: DeserializeOwned>(&self) -> Result<T, Box<str>> {
+    pub(super) fn read<T: DeserializeOwned>(&self) -> Result<T, Box<str>> {
         serde_json::from_str(self.text.get()).map_err(|error| malformed::without_position(&error))
     }
 }
@@ -40,6 +45,8 @@ pub(super) struct Metadata {
     #[serde(deserialize_with = "or_default")]
     pub(super) uid: Box<str>,
     #[serde(deserialize_with = "or_default")]
+    pub(super) creation_timestamp: Box<str>,
+    #[serde(deserialize_with = "or_default")]
     pub(super) labels: BTreeMap<Box<str>, Box<str>>,
     #[serde(deserialize_with = "or_default")]
     pub(super) annotations: BTreeMap<Box<str>, Box<str>>,
@@ -54,6 +61,12 @@ impl Metadata {
             return Err("`metadata` has no name or no namespace".into());
         }
         Ok(self)
+    }
+
+    /// When it was created; the oldest of all where that is not told.
+    pub(super) fn created(&self) -> Time {
+        let told = self.creation_timestamp.parse::<Timestamp>().ok();
+        Time(told.and_then(|told| u64::try_from(told.as_nanosecond()).ok()).unwrap_or_default())
     }
 }
 
@@ -103,6 +116,8 @@ pub(super) struct Collected {
     cluster: Cluster,
     /// From objects of kind `Endpoints`, which say the same as slices where a cluster has both.
     old_endpoints: Vec<Endpoint>,
+    /// An object of Istio's could not be read, so that what is not known may be all the same.
+    is_incomplete: bool,
     tally: Tally,
 }
 
@@ -112,11 +127,16 @@ impl Collected {
         if object.kind.is_empty() {
             return self.tally.unreadable("object", "it has no `kind`");
         }
+        if istio::GROUPS.contains(&object.group()) {
+            self.cluster.istio.is_listed = true;
+        }
         let result = match (object.group(), object.kind.as_str()) {
-            ("", "Pod") => object
-                .read()
-                .and_then(|pod| pod::convert(pod, &mut self.tally))
-                .map(|pod| self.cluster.pods.push(pod)),
+            ("", "Pod") => {
+                object.read().and_then(|pod| pod::convert(pod, &mut self.tally)).map(|(pod, control_plane)| {
+                    self.cluster.pods.push(pod);
+                    self.cluster.istio.control_planes.extend(control_plane);
+                })
+            }
             ("", "Service") => object
                 .read()
                 .and_then(|service| service::convert(service, &mut self.tally))
@@ -129,6 +149,11 @@ impl Collected {
                 .read()
                 .and_then(|endpoints| endpoint::convert_endpoints(endpoints, &mut self.tally))
                 .map(|endpoints| self.old_endpoints.extend(endpoints)),
+            (group, kind) if istio::is_used(group, kind) => {
+                let result = istio::add(object, &mut self.cluster.istio, &mut self.tally);
+                self.is_incomplete |= result.is_err();
+                result
+            }
             ("", kind) => {
                 self.tally.unused(kind);
                 Ok(())
@@ -149,6 +174,7 @@ impl Collected {
         let sliced: FxHashSet<_> = self.cluster.endpoints.iter().map(key).collect();
         let unsliced = self.old_endpoints.into_iter().filter(|endpoint| !sliced.contains(&key(endpoint)));
         self.cluster.endpoints.extend(unsliced);
+        self.cluster.istio.is_listed &= !self.is_incomplete;
         Reading { cluster: self.cluster, ignored: self.tally.finish() }
     }
 }

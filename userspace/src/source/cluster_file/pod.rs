@@ -3,7 +3,11 @@
 use serde::Deserialize;
 
 use crate::{
-    event::cluster::{Container, Pod},
+    event::{
+        cluster::{Container, Pod},
+        istio::ControlPlane,
+    },
+    identity::proxy,
     source::cluster_file::{
         object::{Metadata, OwnerReference, addresses, or_default},
         tally::Tally,
@@ -16,6 +20,12 @@ const MESH_DOMAINS: [&str; 4] = ["istio.io", "linkerd.io", "consul.hashicorp.com
 /// Label that a Deployment puts on its `ReplicaSet`s and their pods (`DefaultDeploymentUniqueLabelKey`,
 /// `k8s.io/api/apps/v1/types.go`).
 const POD_TEMPLATE_HASH: &str = "pod-template-hash";
+
+/// Label and container of Istio's control plane (istio `manifests/charts/istio-control/istio-discovery/templates/deployment.yaml`).
+const CONTROL_PLANE: (&str, &str, &str) = ("app", "istiod", "discovery");
+
+/// Label that tells the revision of a control plane (`api/label/labels.gen.go`, `IoIstioRev`).
+const REVISION: &str = "istio.io/rev";
 
 /// Hex digits of a container id.
 const ID_DIGITS: usize = 64;
@@ -49,6 +59,8 @@ struct Spec {
 struct WireContainer {
     #[serde(deserialize_with = "or_default")]
     name: Box<str>,
+    #[serde(deserialize_with = "or_default")]
+    image: Box<str>,
     #[serde(deserialize_with = "or_default")]
     restart_policy: Box<str>,
 }
@@ -86,21 +98,46 @@ struct ContainerStatus {
     container_id: Box<str>,
 }
 
-/// The fact that this pod is; why not, where it is none.
-pub(super) fn convert(pod: WirePod, tally: &mut Tally) -> Result<Pod, Box<str>> {
+/// The fact that this pod is, and the control plane that it is; why not, where it is none.
+pub(super) fn convert(pod: WirePod, tally: &mut Tally) -> Result<(Pod, Option<ControlPlane>), Box<str>> {
     let WirePod { metadata, spec, status } = pod;
     let metadata = metadata.named()?;
-    Ok(Pod {
+    let control_plane = control_plane(&metadata, &spec);
+    let pod = Pod {
         addresses: addresses(held_addresses(&status), "Pod", tally),
         host_network: spec.host_network,
         workload: workload(&metadata),
         containers: containers(&spec, &status),
+        proxy_version: version_of(&spec, proxy::is_container),
         namespace: metadata.namespace,
         name: metadata.name,
         uid: metadata.uid,
         labels: metadata.labels,
         annotations: metadata.annotations.into_iter().filter(|(key, _)| is_of_mesh(key)).collect(),
-    })
+    };
+    Ok((pod, control_plane))
+}
+
+fn control_plane(metadata: &Metadata, spec: &Spec) -> Option<ControlPlane> {
+    let (label, value, container) = CONTROL_PLANE;
+    let is_one = metadata.labels.get(label).is_some_and(|app| &**app == value);
+    let version = is_one.then(|| version_of(spec, |name| name == container))??;
+    let revision = metadata.labels.get(REVISION).cloned().unwrap_or_default();
+    Some(ControlPlane { namespace: metadata.namespace.clone(), revision, version })
+}
+
+/// Tag of the image of the container that is meant.
+fn version_of(spec: &Spec, is_meant: impl Fn(&str) -> bool) -> Option<Box<str>> {
+    let all = spec.containers.iter().chain(&spec.init_containers);
+    let image = all.filter(|container| is_meant(&container.name)).map(|container| &*container.image).next()?;
+    tag(image)
+}
+
+/// The tag in `registry:5000/istio/proxyv2:1.20.3@sha256:…`.
+fn tag(image: &str) -> Option<Box<str>> {
+    let (name, _) = image.split_once('@').unwrap_or((image, ""));
+    let (_, tag) = name.rsplit('/').next()?.rsplit_once(':')?;
+    (!tag.is_empty()).then(|| tag.into())
 }
 
 /// Addresses that it has now: those of a finished pod are free for others, though its status still tells them.

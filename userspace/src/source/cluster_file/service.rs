@@ -40,6 +40,8 @@ struct WirePort {
     protocol: Option<Box<str>>,
     #[serde(rename = "port")]
     number: u16,
+    #[serde(rename = "appProtocol")]
+    app_protocol: Option<Box<str>>,
 }
 
 /// The fact that this Service is; why not, where it is none.
@@ -55,7 +57,9 @@ pub(super) fn convert(service: WireService, tally: &mut Tally) -> Result<Service
     Ok(Service {
         headless,
         cluster_addresses: addresses(texts, "Service", tally),
-        ports: tcp.map(|port| ServicePort { name: port.name, port: port.number }).collect(),
+        ports: tcp
+            .map(|port| ServicePort { name: port.name, port: port.number, app_protocol: port.app_protocol })
+            .collect(),
         namespace: metadata.namespace,
         name: metadata.name,
     })

@@ -331,7 +331,7 @@ fn what_is_not_used_is_counted() {
     let other =
         |version: &str, kind: &str| json!({"apiVersion": version, "kind": kind, "metadata": {"name": "a"}});
     let table = [
-        (other("networking.istio.io/v1", "DestinationRule"), "1 DestinationRule.networking.istio.io"),
+        (other("networking.istio.io/v1", "Gateway"), "1 Gateway.networking.istio.io"),
         (other("serving.knative.dev/v1", "Service"), "1 Service.serving.knative.dev"),
         (other("v1", "ConfigMap"), "1 ConfigMap"),
         (other("example.com/v1", "AllowList"), "1 AllowList.example.com"),
@@ -361,9 +361,9 @@ fn what_is_not_used_is_counted() {
         let reading = reading(&list(&[bad.clone(), good.clone()]));
         assert_eq!((ignored(&reading), reading.cluster.pods.len()), (vec![expected.to_owned()], 1), "{bad}");
     }
-    let rule = other("networking.istio.io/v1", "DestinationRule");
+    let rule = other("networking.istio.io/v1", "Gateway");
     let reading = reading(&list(&[rule.clone(), rule.clone(), good.clone(), rule]));
-    assert_eq!(ignored(&reading), ["3 DestinationRule.networking.istio.io"]);
+    assert_eq!(ignored(&reading), ["3 Gateway.networking.istio.io"]);
 }
 
 #[test]
@@ -417,12 +417,15 @@ fn any_json() -> impl Strategy<Value = Value> {
     let keys = "metadata|spec|status|items|kind|apiVersion|name|namespace|labels|annotations|ownerReferences|controller|\
         containers|initContainers|restartPolicy|podIP|podIPs|ip|phase|containerStatuses|containerID|clusterIP|\
         clusterIPs|ports|port|protocol|addressType|endpoints|addresses|targetRef|subsets|notReadyAddresses|\
-        kubernetes\\.io/service-name|pod-template-hash";
+        kubernetes\\.io/service-name|pod-template-hash|image|data|mesh|host|exportTo|trafficPolicy|tls|mode|subsets|\
+        portLevelSettings|number|loadBalancer|simple|selector|matchLabels|mtls|portLevelMtls|6379|hosts|location|\
+        resolution|workloadSelector|address|serviceAccount|creationTimestamp";
     let leaf = prop_oneof![
         Just(Value::Null),
         any::<bool>().prop_map(Value::from),
         any::<i64>().prop_map(Value::from),
-        "v1|discovery\\.k8s\\.io/v1|Pod|PodList|List|Service|EndpointSlice|Endpoints|ReplicaSet|None|Always|10\\.0\\.0\\.1|\
+        "v1|discovery\\.k8s\\.io/v1|networking\\.istio\\.io/v1|security\\.istio\\.io/v1|DestinationRule|PeerAuthentication|\
+            ServiceEntry|WorkloadEntry|ConfigMap|istio|STRICT|Pod|PodList|List|Service|EndpointSlice|Endpoints|ReplicaSet|None|Always|10\\.0\\.0\\.1|\
             containerd://[0-9a-f]{64}|\\PC{0,8}"
             .prop_map(Value::from),
     ];
