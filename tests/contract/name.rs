@@ -36,7 +36,18 @@ fn behaviours_of_listeners() {
 
 #[test]
 fn codes_of_findings() {
-    assert_eq!(Code::MtlsToPlaintext.name(), "mtls-to-plaintext");
+    assert_eq!(
+        Code::ALL.map(Code::name),
+        [
+            "mtls-to-plaintext",
+            "mtls-rejected",
+            "plaintext-to-mtls",
+            "tls-to-plaintext",
+            "double-tls",
+            "tls-to-http-port",
+            "server-first-deadlock"
+        ]
+    );
 }
 
 #[test]
@@ -62,7 +73,7 @@ fn ends_of_a_connection() {
 
 #[test]
 fn codes_of_causes_are_of_one_spelling_and_each_is_there_once() {
-    let codes: Vec<_> = cause::codes().collect();
+    let codes: Vec<_> = Code::ALL.into_iter().flat_map(cause::rules).map(|rule| rule.code).collect();
     assert!(codes.contains(&"headless-unconditional-mtls"), "the design's own example: {codes:?}");
     for code in &codes {
         assert!(is_kebab_case(code), "{code}");

@@ -24,7 +24,9 @@ fn analyze_prints_what_trace_printed() -> Result<()> {
         watched.finding(server)?;
     }
     sidecar.replace_clusters(&[incident.disabled()])?;
-    watched.app_sends(b"PING\r\nQUIT\r\n", watched.scene.address())?;
+    for server in [watched.scene.address(), watched.scene.address_ipv6()] {
+        watched.app_sends(b"PING\r\nQUIT\r\n", server)?;
+    }
     watched.tracer.wait_for("the resolution", SOON, |line| line["kind"] == "resolved")?;
     let live = watched.tracer.stop()?.stdout();
     let output =

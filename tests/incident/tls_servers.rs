@@ -1,4 +1,6 @@
-//! Listeners that speak TLS: whatever they think of the sidecar's hello, it is no mTLS to plaintext.
+//! Listeners that speak TLS: whatever they think of the sidecar's hello, it is no mTLS to plaintext; a refusal is a rejection.
+
+use std::net::SocketAddr;
 
 use anyhow::Result;
 use mtlsnoop_tests::certificate::DEFAULT_IDENTITY;
@@ -38,7 +40,7 @@ fn a_server_that_refuses_the_client_certificate() -> Result<()> {
     assert!(watched.app_sends(b"PING\r\n", server)?.received_hex.is_empty());
     let connection = watched.connection(server, |line| line["client_hello"]["mesh"] == "istio")?;
     assert_eq!(connection["listener"]["behaviour"], "tls", "it asks for a certificate first: {connection:#}");
-    watched.end_without_finding()
+    expect_rejection(watched, server, "possible", "client-certificate-refused")
 }
 
 #[test]
@@ -50,7 +52,15 @@ fn a_server_that_refuses_the_mesh_protocols_with_an_alert() -> Result<()> {
     assert!(watched.app_sends(b"GET / HTTP/1.0\r\n\r\n", server)?.received_hex.is_empty());
     let connection = watched.connection(server, |line| line["client_hello"]["mesh"] == "istio")?;
     assert_eq!(connection["listener"]["behaviour"], "tls-alert", "{connection:#}");
-    watched.end_without_finding()
+    expect_rejection(watched, server, "certain", "hello-refused")
+}
+
+fn expect_rejection(mut watched: Watched, server: SocketAddr, confidence: &str, cause: &str) -> Result<()> {
+    let finding = watched.finding(server)?;
+    assert_eq!(finding["code"], "mtls-rejected", "{finding:#}");
+    assert_eq!(finding["confidence"], confidence, "{finding:#}");
+    assert_eq!(finding["cause"]["code"], cause, "{finding:#}");
+    watched.end().map(drop)
 }
 
 #[test]

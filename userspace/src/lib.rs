@@ -35,6 +35,9 @@ pub mod pipeline;
 pub mod progress;
 pub mod signals;
 
+#[cfg(test)]
+mod readme;
+
 pub mod analyze;
 pub mod doctor;
 pub mod run;

@@ -44,6 +44,10 @@ pub struct Knowledge {
     pub plaintext: Option<Exchange>,
     /// Last hello that it answered with TLS.
     pub tls: Option<Exchange>,
+    /// The last one of these that a mesh wrote.
+    pub mtls: Option<Exchange>,
+    /// Last greeting: what it said before it had anything of the client.
+    pub greeting: Option<Exchange>,
 }
 
 /// What is known of listeners.
@@ -114,9 +118,19 @@ impl Listeners {
     }
 
     /// A destination answered a hello with TLS.
-    pub fn answered_tls(&mut self, destination: Destination, exchange: Exchange) {
+    pub fn answered_tls(&mut self, destination: Destination, exchange: Exchange, was_of_mesh: bool) {
         if let Some(known) = self.entry(destination) {
             known.tls = Some(exchange);
+            if was_of_mesh {
+                known.mtls = Some(exchange);
+            }
+        }
+    }
+
+    /// A destination greeted a client in plaintext.
+    pub fn greeted(&mut self, destination: Destination, exchange: Exchange) {
+        if let Some(known) = self.entry(destination) {
+            known.greeting = Some(exchange);
         }
     }
 

@@ -318,13 +318,42 @@ impl Suspicion {
 pub enum Code {
     /// Mesh mTLS reaches a listener that speaks plaintext.
     MtlsToPlaintext,
+    /// Plaintext reaches a proxy that wants mesh mTLS.
+    PlaintextToMtls,
+    /// TLS that a proxy originates for a plaintext application reaches a listener that speaks plaintext.
+    TlsToPlaintext,
+    /// An application's TLS reaches a proxy that takes the port for plain HTTP.
+    TlsToHttpPort,
+    /// A proxy wraps an application's TLS into TLS of its own, and the server knows only one of them.
+    DoubleTls,
+    /// A proxy waits for the client's first bytes, and the client for the server's.
+    ServerFirstDeadlock,
+    /// One end of a mesh mTLS handshake refuses the other.
+    MtlsRejected,
 }
 
 impl Code {
+    /// Every code, in the order in which they are tried.
+    pub const ALL: [Self; 7] = [
+        Self::MtlsToPlaintext,
+        Self::MtlsRejected,
+        Self::PlaintextToMtls,
+        Self::TlsToPlaintext,
+        Self::DoubleTls,
+        Self::TlsToHttpPort,
+        Self::ServerFirstDeadlock,
+    ];
+
     /// Stable name in JSON.
     pub fn name(self) -> &'static str {
         match self {
             Self::MtlsToPlaintext => "mtls-to-plaintext",
+            Self::PlaintextToMtls => "plaintext-to-mtls",
+            Self::TlsToPlaintext => "tls-to-plaintext",
+            Self::TlsToHttpPort => "tls-to-http-port",
+            Self::DoubleTls => "double-tls",
+            Self::ServerFirstDeadlock => "server-first-deadlock",
+            Self::MtlsRejected => "mtls-rejected",
         }
     }
 }
@@ -400,8 +429,17 @@ pub struct Finding {
     pub count: u64,
     /// When the first of them failed.
     pub first_seen: Time,
+    /// When the last of them failed.
+    pub last_seen: Time,
+    /// Addresses of the destination that failed, at most [`Finding::MAX_ADDRESSES`], in the order of their failing.
+    pub addresses: Vec<SocketAddr>,
     /// Something was lost in the time of the attempt.
     pub incomplete: bool,
+}
+
+impl Finding {
+    /// Most addresses that a finding names.
+    pub const MAX_ADDRESSES: usize = 16;
 }
 
 /// A finding's client reaches its destination now.

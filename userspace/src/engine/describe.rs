@@ -1,17 +1,16 @@
 //! From flows and judgements to what sinks are told. Pure.
 
 use crate::{
-    attempt::AppLeg,
-    event::time::Time,
+    attempt::Leg,
+    engine::Attempt,
     flow::{
-        Flow,
         answer::{self, Answer},
         hello,
     },
     identity::Identity,
     tls::ja4,
-    update::{Behaviour, Connection, Finding, Hello, ListenerSeen, Outcome, Party, Role, Victim},
-    verdict::{Case, Judgement},
+    update::{Connection, Finding, Hello, ListenerSeen, Party, Role, Victim},
+    verdict::{Judgement, case::Case},
 };
 
 /// A finding, said for the first time.
@@ -32,7 +31,7 @@ pub(super) fn finding(
         client: case.client.clone(),
         victim,
         server: case.server.clone(),
-        client_hello: case.hello.map(|sent| client_hello(sent.hello)),
+        client_hello: case.hello.map(|sent| sent.hello).or(case.plain_hello).map(client_hello),
         listener: ListenerSeen {
             behaviour: Some(case.behaviour),
             protocol: guessed.or(learned),
@@ -43,12 +42,14 @@ pub(super) fn finding(
         fix,
         count: 1,
         first_seen: case.time,
+        last_seen: case.time,
+        addresses: vec![case.server.address],
         incomplete,
     }
 }
 
 /// The application whose connection was not served.
-pub(super) fn victim(leg: &AppLeg, identity: &Identity) -> Victim {
+pub(super) fn victim(leg: &Leg, identity: &Identity) -> Victim {
     Victim {
         container: identity.container_of(leg.owner.cgroup),
         process: (!leg.owner.process.is_empty()).then(|| leg.owner.process.as_str().into()),
@@ -58,15 +59,8 @@ pub(super) fn victim(leg: &AppLeg, identity: &Identity) -> Victim {
 }
 
 /// A connection end, at its end.
-pub(super) fn connection(
-    flow: &Flow,
-    client: Party,
-    server: Party,
-    behaviour: Option<Behaviour>,
-    outcome: Outcome,
-    time: Time,
-    incomplete: bool,
-) -> Connection {
+pub(super) fn connection(attempt: &Attempt<'_>, client: Party, server: Party) -> Connection {
+    let Attempt { flow, behaviour, outcome, time, is_incomplete } = *attempt;
     let connect_ns =
         flow.established.filter(|_| flow.role == Role::Connector).map(|at| at.since_ns(flow.opened));
     Connection {
@@ -83,10 +77,10 @@ pub(super) fn connection(
             protocol: flow.answer.as_ref().and_then(Answer::guess).map(|guess| guess.protocol),
             first_bytes: flow.answer.as_ref().map(|answer| answer.bytes.as_ref().into()).unwrap_or_default(),
         },
-        outcome,
+        outcome: outcome.clone(),
         began_before: flow.began_before,
         suspicion: None,
-        incomplete,
+        incomplete: is_incomplete,
     }
 }
 

@@ -3,27 +3,26 @@
 
 mod describe;
 mod incident;
+mod judge;
+mod success;
 mod unfollowed;
 
 use crate::{
     attempt::Joins,
-    engine::{
-        incident::{ClientKey, Incidents, Success},
-        unfollowed::Unfollowed,
-    },
+    engine::{incident::Incidents, unfollowed::Unfollowed},
     envoy::Heard,
     event::{
         Capture, Event,
         loss::{Counters, Loss},
-        socket::{Ended, Established, FirstBytes, Opened, Owner, Reset, SocketId},
+        socket::{Ended, Established, FirstBytes, Opened, Owner, Reset},
         time::Time,
     },
-    flow::{Flow, answer, end, hello::Reading, table::FlowTable},
+    flow::{Flow, Peer, end, table::FlowTable},
     identity::{Identity, proxy},
-    listener::{Destination, Exchange, Listeners},
+    listener::{Destination, Listeners},
     suspicion::{self, Suspect},
     update::{Behaviour, Connection, Outcome, Party, Role, Summary, Suspicion, Update},
-    verdict::{self, Acceptor, Case, SentHello},
+    verdict::case::Acceptor,
 };
 
 /// Bounds, and what is wanted.
@@ -171,8 +170,11 @@ impl Engine {
 
     fn opened(&mut self, opened: &Opened) {
         self.identity.observe(&opened.owner);
-        let flow = Flow::begin(Role::Connector, opened, self.losses());
-        self.joins.add_upstream(&flow);
+        let mut flow = Flow::begin(Role::Connector, opened, self.losses());
+        flow.is_of_proxy = self.is_proxy(&flow.owner);
+        if flow.is_of_proxy {
+            self.joins.add_upstream(&flow, &mut self.identity.virtual_addresses(flow.remote));
+        }
         self.insert(flow);
     }
 
@@ -189,16 +191,22 @@ impl Engine {
         self.identity.observe(&opened.owner);
         let mut flow = Flow::begin(Role::Acceptor, opened, self.losses());
         self.listeners.accepted(flow.owner.netns, flow.local.ip());
-        if let Some(listener) = self.listeners.owner_at(flow.owner.netns, flow.local) {
+        if let Some(listener) = self.listeners.owner_at(flow.owner.netns, flow.local)
+            && may_be_of(&flow.owner, listener)
+        {
             flow.owner = Owner { cgroup: flow.owner.cgroup, netns: flow.owner.netns, ..listener.clone() };
+        }
+        flow.is_of_proxy = self.is_proxy(&flow.owner);
+        if flow.is_of_proxy {
+            self.joins.accepted_by_proxy(&flow);
         }
         if let Some(connecting) = self.joins.take_connecting_of(&flow)
             && let Some(client) = self.flows.get_mut(connecting)
         {
             client.peer = Some(peer(&flow));
             flow.peer = Some(peer(client));
-            if client.is_intercepted() {
-                self.joins.add_intercepted(&flow, client);
+            if client.is_intercepted() || flow.is_of_proxy {
+                self.joins.taken_over(&flow, client);
             }
         }
         self.insert(flow);
@@ -206,7 +214,7 @@ impl Engine {
 
     fn insert(&mut self, flow: Flow) {
         if let Some(evicted) = self.flows.insert(flow) {
-            self.joins.remove(&evicted);
+            self.joins.remove(&evicted, None);
         }
     }
 
@@ -226,36 +234,6 @@ impl Engine {
         }
     }
 
-    /// A listener said its first bytes: that tells what it speaks, and that a client reaches it.
-    fn answered(&mut self, socket: SocketId, updates: &mut Vec<Update>) {
-        let Some(flow) = self.flows.get(socket) else { return };
-        let Some(answer) = flow.answer.as_ref().filter(|_| !flow.is_intercepted()) else { return };
-        let destination = destination(flow);
-        let had_hello = !matches!(flow.hello, Reading::None);
-        let guessed = answer.guess().map(|guess| guess.protocol);
-        let protocol = guessed.or_else(|| flow.client_class.and_then(answer::client_protocol));
-        let exchange = Exchange { time: answer.time, client: flow.client(), protocol };
-        if answer.is_tls() {
-            if had_hello {
-                self.listeners.answered_tls(destination, exchange);
-            }
-        } else {
-            self.listeners.answered_plaintext(destination, exchange);
-        }
-        let spoke_alike = if had_hello {
-            answer.behaviour() == Behaviour::Tls
-        } else {
-            flow.client_class.is_some() && !answer.is_tls()
-        };
-        if spoke_alike && !flow.is_told_by_client() && !self.incidents.is_empty() {
-            let (client, _) = self.parties(flow);
-            let owner = (flow.role == Role::Connector).then_some(&flow.owner);
-            let success =
-                Success { client: &client, owner, server: flow.server(), exchange, was_tls: had_hello };
-            self.incidents.succeeded(&success, updates);
-        }
-    }
-
     fn ended(&mut self, ended: &Ended, updates: &mut Vec<Update>) {
         let flow = self.flow_of(ended);
         let ended = &end::completed(&flow, ended);
@@ -270,14 +248,16 @@ impl Engine {
         let is_incomplete = self.losses() > flow.losses_at_opening;
         let attempt = Attempt { flow: &flow, behaviour, outcome: &outcome, time: ended.time, is_incomplete };
         let had_finding = self.judge(&attempt, updates);
+        if !had_finding {
+            self.ended_well(&flow, updates);
+        }
         let suspicion = self.suspicion(&attempt, had_finding);
         if self.settings.connections || suspicion.is_some() {
             let (client, server) = self.parties(&flow);
-            let connection =
-                describe::connection(&flow, client, server, behaviour, outcome, ended.time, is_incomplete);
+            let connection = describe::connection(&attempt, client, server);
             updates.push(Update::Connection(Box::new(Connection { suspicion, ..connection })));
         }
-        self.joins.remove(&flow);
+        self.joins.remove(&flow, Some(&outcome));
     }
 
     /// The flow that ends; made from its end when its beginning was not followed.
@@ -324,44 +304,6 @@ impl Engine {
         }
     }
 
-    /// Judges an attempt from its client's end; from the accepting end only if that is all this node sees. Whether there
-    /// was a finding.
-    fn judge(&mut self, attempt: &Attempt<'_>, updates: &mut Vec<Update>) -> bool {
-        let Attempt { flow, behaviour, outcome, time, is_incomplete } = *attempt;
-        let Some(behaviour) = behaviour else { return false };
-        if flow.is_told_by_client() || flow.is_intercepted() {
-            return false;
-        }
-        let sent =
-            flow.client_hello().and_then(|hello| Some(SentHello { hello, mesh: hello.mesh.as_ref()? }));
-        if sent.is_none() && !self.may_be_hello(flow) {
-            return false;
-        }
-        let (client, server) = self.parties(flow);
-        let case = Case {
-            time,
-            client: &client,
-            server: &server,
-            hello: sent,
-            answer: flow.answer.as_ref(),
-            behaviour,
-            outcome: Some(outcome),
-            acceptor: acceptor(flow),
-            knowledge: self.listeners.knowledge_of(destination(flow)),
-        };
-        let Some(judgement) = verdict::judge(&case) else { return false };
-        let victim = self.joins.leg_of(flow.socket).map(|leg| describe::victim(leg, &self.identity));
-        let finding = describe::finding(&case, judgement, victim, is_incomplete);
-        let owner = (flow.role == Role::Connector).then_some(&flow.owner);
-        self.incidents.failed(ClientKey::of(&client, owner), owner, finding, updates);
-        true
-    }
-
-    /// A proxy's connect of which only the end was followed: what it sent was not looked at.
-    fn may_be_hello(&self, flow: &Flow) -> bool {
-        flow.is_end_only && flow.role == Role::Connector && self.is_proxy(&flow.owner)
-    }
-
     fn is_proxy(&self, owner: &Owner) -> bool {
         proxy::is_proxy(owner) || self.identity.is_of_proxy(owner.cgroup)
     }
@@ -373,8 +315,20 @@ impl Engine {
             Role::Acceptor => (peer, Some(&flow.owner)),
             Role::Connector | Role::Unknown => (Some(&flow.owner), peer),
         };
+        // Its own pod's sidecar is not what the client wanted to reach.
+        let server_owner = server_owner.filter(|_| !flow.is_intercepted());
         (self.identity.party(flow.client(), client_owner), self.identity.party(flow.server(), server_owner))
     }
+}
+
+/// The socket may have been accepted from this listener: a transparent proxy accepts at addresses that others listen at
+/// (`TPROXY`), and is told from these by its user and control group.
+fn may_be_of(accepted: &Owner, listener: &Owner) -> bool {
+    let is_same_user = match (accepted.known_uid(), listener.known_uid()) {
+        (Some(accepted), Some(listener)) => accepted == listener,
+        _ => true,
+    };
+    is_same_user && (accepted.cgroup == listener.cgroup || accepted.cgroup == 0 || listener.cgroup == 0)
 }
 
 /// One end of an attempt, at its end.
@@ -399,8 +353,8 @@ fn with_details_together(lost: Vec<(Loss, u64)>) -> Vec<(Loss, u64)> {
     others
 }
 
-fn peer(flow: &Flow) -> crate::flow::Peer {
-    crate::flow::Peer { local: flow.local, owner: flow.owner.clone() }
+fn peer(flow: &Flow) -> Peer {
+    Peer { local: flow.local, owner: flow.owner.clone(), is_of_proxy: flow.is_of_proxy }
 }
 
 /// What a flow tells of, as others reach it.
@@ -409,12 +363,14 @@ fn destination(flow: &Flow) -> Destination {
 }
 
 /// Who accepted, as far as this node sees it.
-fn acceptor(flow: &Flow) -> Option<Acceptor<'_>> {
+fn acceptor_of(flow: &Flow) -> Option<Acceptor<'_>> {
     match flow.role {
-        Role::Acceptor => Some(Acceptor { owner: &flow.owner, port: flow.local.port() }),
+        Role::Acceptor => {
+            Some(Acceptor { owner: &flow.owner, port: flow.local.port(), is_proxy: flow.is_of_proxy })
+        }
         Role::Connector => {
-            let peer = flow.peer.as_ref()?;
-            Some(Acceptor { owner: &peer.owner, port: peer.local.port() })
+            let Peer { local, owner, is_of_proxy } = flow.peer.as_ref()?;
+            Some(Acceptor { owner, port: local.port(), is_proxy: *is_of_proxy })
         }
         Role::Unknown => None,
     }

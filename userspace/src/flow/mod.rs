@@ -6,7 +6,7 @@ pub mod end;
 pub mod hello;
 pub mod table;
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
 use crate::{
     event::{
@@ -17,7 +17,7 @@ use crate::{
         answer::Answer,
         hello::{Hello, Reading},
     },
-    update::Role,
+    update::{Behaviour, EndedBy, Outcome, Role},
 };
 
 /// One end of one connection.
@@ -53,6 +53,32 @@ pub struct Flow {
     pub losses_at_opening: u64,
     /// The accepting end that belongs to this connecting end, or the other way round.
     pub peer: Option<Peer>,
+    /// The socket is one of a mesh proxy.
+    pub is_of_proxy: bool,
+}
+
+/// What was said on a connection in the end.
+#[derive(Clone, Debug, Default)]
+pub struct Said {
+    /// The client's hello.
+    pub hello: Option<Arc<Hello>>,
+    /// What the client said first, if it was no hello.
+    pub client_class: Option<Class>,
+    /// What the listener's answer was.
+    pub answer: Option<Behaviour>,
+    /// How it ended; none while it lasts.
+    pub end: Option<SaidEnd>,
+}
+
+/// How much was said on a connection, and who ended it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SaidEnd {
+    /// Payload bytes from the client.
+    pub bytes_sent: u64,
+    /// Payload bytes to it.
+    pub bytes_received: u64,
+    /// Who ended it.
+    pub ended_by: EndedBy,
 }
 
 /// The other end of a connection, seen on the same node.
@@ -62,6 +88,8 @@ pub struct Peer {
     pub local: SocketAddr,
     /// Whose it is.
     pub owner: Owner,
+    /// It is a socket of a mesh proxy.
+    pub is_of_proxy: bool,
 }
 
 impl Flow {
@@ -83,6 +111,7 @@ impl Flow {
             is_end_only: false,
             losses_at_opening: losses,
             peer: None,
+            is_of_proxy: false,
         }
     }
 
@@ -161,6 +190,23 @@ impl Flow {
         match &self.hello {
             Reading::Whole(hello) => Some(hello),
             Reading::None | Reading::Partial(_) | Reading::Broken => None,
+        }
+    }
+
+    /// What was said so far, or in the end if that is known.
+    pub fn said(&self, outcome: Option<&Outcome>) -> Said {
+        let hello = match &self.hello {
+            Reading::Whole(hello) => Some(Arc::clone(hello)),
+            Reading::None | Reading::Partial(_) | Reading::Broken => None,
+        };
+        Said {
+            hello,
+            client_class: self.client_class,
+            answer: self.answer.as_ref().map(Answer::behaviour),
+            end: outcome.map(|outcome| {
+                let Outcome { bytes_sent, bytes_received, ended_by, .. } = *outcome;
+                SaidEnd { bytes_sent, bytes_received, ended_by }
+            }),
         }
     }
 

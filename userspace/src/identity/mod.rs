@@ -43,6 +43,8 @@ pub struct Identity {
     /// Pod and container, by runtime id.
     containers: FxHashMap<Box<str>, (usize, usize)>,
     services: FxHashMap<(Box<str>, Box<str>), usize>,
+    /// Services by their virtual addresses.
+    services_by_address: FxHashMap<IpAddr, usize>,
     /// Indexes into the cluster's endpoints.
     endpoints: FxHashMap<IpAddr, Vec<usize>>,
     cgroups: FxHashMap<u64, Member>,
@@ -68,6 +70,8 @@ impl Identity {
         }
         for (index, service) in cluster.services.iter().enumerate() {
             self.services.insert((service.namespace.clone(), service.name.clone()), index);
+            self.services_by_address
+                .extend(service.cluster_addresses.iter().map(|address| (*address, index)));
         }
         for (index, endpoint) in cluster.endpoints.iter().enumerate() {
             self.endpoints.entry(endpoint.address).or_default().push(index);
@@ -128,6 +132,45 @@ impl Identity {
         self.cgroups.get(&cgroup)?.container.clone()
     }
 
+    /// Objects of the cluster.
+    pub fn cluster(&self) -> &Cluster {
+        &self.cluster
+    }
+
+    /// The pod that is the end at `address`, whose socket has this owner if it is on this node.
+    pub fn pod(&self, address: IpAddr, owner: Option<&Owner>) -> Option<&Pod> {
+        self.pod_of(address, owner)
+    }
+
+    /// The Service that has this address and port: among its endpoints, or as its virtual address.
+    pub fn service(&self, address: SocketAddr) -> Option<&Service> {
+        self.service_at(address)
+    }
+
+    /// The virtual addresses that stand for this one.
+    pub fn virtual_addresses(&self, address: SocketAddr) -> impl Iterator<Item = SocketAddr> {
+        let entries = self.endpoints.get(&address.ip()).into_iter().flatten();
+        let of_port = entries
+            .filter_map(|index| self.cluster.endpoints.get(*index))
+            .filter(move |endpoint| endpoint.port.is_none_or(|port| port == address.port()));
+        of_port.filter_map(|endpoint| self.service_named(&endpoint.namespace, &endpoint.service)).flat_map(
+            |service| {
+                let addresses = service.cluster_addresses.iter();
+                addresses.flat_map(|address| {
+                    service.ports.iter().map(move |port| SocketAddr::new(*address, port.port))
+                })
+            },
+        )
+    }
+
+    /// Were a connection to this address passed on by a proxy, the connection for it would be recognised: it leads to a pod,
+    /// or to a Service whose endpoints are known.
+    pub fn knows_goal(&self, address: SocketAddr) -> bool {
+        self.pods_by_address.contains_key(&address.ip())
+            || self.endpoints.contains_key(&address.ip())
+            || self.services_by_address.contains_key(&address.ip())
+    }
+
     /// The control group is that of a mesh proxy's container.
     pub fn is_of_proxy(&self, cgroup: u64) -> bool {
         let container = self.cgroups.get(&cgroup).and_then(|member| member.container.as_deref());
@@ -167,21 +210,23 @@ impl Identity {
         })
     }
 
-    /// The Service that has this address and port among its endpoints; a headless one first.
+    /// The Service that has this address and port among its endpoints, a headless one first; else the one that has it as
+    /// its virtual address.
     fn service_at(&self, address: SocketAddr) -> Option<&Service> {
-        let mut found: Vec<&Service> = self
-            .endpoints
-            .get(&address.ip())?
-            .iter()
+        let endpoints = self.endpoints.get(&address.ip());
+        let mut found: Vec<&Service> = endpoints
+            .into_iter()
+            .flatten()
             .filter_map(|index| self.cluster.endpoints.get(*index))
             .filter(|endpoint| endpoint.port.is_none_or(|port| port == address.port()))
-            .filter_map(|endpoint| self.service(&endpoint.namespace, &endpoint.service))
+            .filter_map(|endpoint| self.service_named(&endpoint.namespace, &endpoint.service))
             .collect();
         found.sort_by_key(|service| (!service.headless, service.name.clone()));
-        found.first().copied()
+        let by_endpoint = found.first().copied();
+        by_endpoint.or_else(|| self.cluster.services.get(*self.services_by_address.get(&address.ip())?))
     }
 
-    fn service(&self, namespace: &str, name: &str) -> Option<&Service> {
+    fn service_named(&self, namespace: &str, name: &str) -> Option<&Service> {
         let index = self.services.get(&(namespace.into(), name.into()))?;
         self.cluster.services.get(*index)
     }

@@ -112,6 +112,8 @@ pub(crate) fn finding() -> Finding {
         },
         count: 1,
         first_seen: BEGIN + SECOND_NS,
+        last_seen: BEGIN + SECOND_NS,
+        addresses: vec![address("10.1.1.24:6379")],
         incomplete: false,
     }
 }

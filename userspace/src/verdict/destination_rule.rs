@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::{update::Fix, verdict::Case};
+use crate::{update::Fix, verdict::case::Case};
 
 /// Longest name of a Kubernetes object (RFC 1123 subdomain).
 const NAME_LIMIT: usize = 253;
@@ -27,7 +27,7 @@ pub(super) fn fix(case: &Case<'_>) -> Fix {
 }
 
 /// The host in the hello, else the name of the Service. Only what can be a host name: it goes into a manifest.
-fn host(case: &Case<'_>) -> Option<String> {
+pub(super) fn host(case: &Case<'_>) -> Option<String> {
     let named = case.hello.and_then(|sent| sent.mesh.host.as_deref()).map(str::to_owned);
     let of_service = || {
         let (service, namespace) = (case.server.service.as_deref()?, case.server.namespace.as_deref()?);
@@ -45,22 +45,32 @@ fn is_host_name(host: &str) -> bool {
     host.len() <= NAME_LIMIT && host.split('.').all(is_label)
 }
 
+/// Turns mTLS on for the host.
+pub(super) fn mutual(host: &str) -> String {
+    with_mode(host, "mtls", "ISTIO_MUTUAL")
+}
+
+/// Turns mTLS off for the host.
+pub(super) fn manifest(host: &str) -> String {
+    with_mode(host, "disable-mtls", "DISABLE")
+}
+
 /// `SERVICE.NAMESPACE.svc…` tells the namespace; other hosts (`ServiceEntries`) leave it to the context of kubectl.
-fn manifest(host: &str) -> String {
+fn with_mode(host: &str, suffix: &str, mode: &str) -> String {
     let mut labels = host.split('.');
     let first = labels.next().unwrap_or(host);
     let namespace = labels.next().filter(|_| labels.next() == Some("svc"));
     let mut text = String::from("apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata:\n");
-    let mut name = format!("{first}-disable-mtls");
+    let mut name = format!("{first}-{suffix}");
     if namespace.is_none() {
-        name = format!("{}-disable-mtls", host.replace('.', "-"));
+        name = format!("{}-{suffix}", host.replace('.', "-"));
     }
     // Writing to a String does not fail.
     let _ = writeln!(text, "  name: {name}");
     if let Some(namespace) = namespace {
         let _ = writeln!(text, "  namespace: {namespace}");
     }
-    let _ = write!(text, "spec:\n  host: {host}\n  trafficPolicy:\n    tls:\n      mode: DISABLE\n");
+    let _ = write!(text, "spec:\n  host: {host}\n  trafficPolicy:\n    tls:\n      mode: {mode}\n");
     text
 }
 

@@ -2,17 +2,27 @@
 
 use crate::{
     event::time::{MILLISECOND_NS, SECOND_NS},
-    flow::answer::Answer,
-    update::{Behaviour, EndedBy, Outcome, Party},
-    verdict::{Acceptor, Case, SentHello},
+    flow::{
+        SaidEnd,
+        answer::{Answer, client_protocol},
+        hello::Hello,
+    },
+    listener::Exchange,
+    update::{Behaviour, Code, EndedBy, Outcome, Party},
+    verdict::{
+        case::{Acceptor, Case, PassedOn, SentHello},
+        mtls_rejected::{Refusal, refusal},
+    },
 };
 
 /// The sentences of a case, the decisive ones first.
-pub fn of(case: &Case<'_>) -> Vec<Box<str>> {
+pub fn of(code: Code, case: &Case<'_>) -> Vec<Box<str>> {
     [
-        Some(of_hello(case)),
-        Some(of_behaviour(case)),
-        of_exchange(case),
+        Some(of_sent(case)),
+        of_refusal(code, case).or_else(|| Some(of_behaviour(case))),
+        of_leg(case),
+        of_passing(case),
+        of_exchange(code, case),
         of_acceptor(case),
         of_declaration(case.server),
     ]
@@ -22,23 +32,87 @@ pub fn of(case: &Case<'_>) -> Vec<Box<str>> {
     .collect()
 }
 
-fn of_hello(case: &Case<'_>) -> String {
+/// What the client sent first.
+fn of_sent(case: &Case<'_>) -> String {
     let who = case.client.process.as_deref().unwrap_or("the client");
     let server = case.server.address;
-    let Some(SentHello { hello, mesh }) = case.hello else {
-        let bytes = case.outcome.map_or(0, |outcome| outcome.bytes_sent);
-        return format!(
-            "{who}, a mesh proxy, sent {bytes} bytes to {server}, as many as a ClientHello has; they were not looked at, \
-             because nothing was suspect before"
-        );
-    };
+    match (case.hello, case.plain_hello, case.client_class) {
+        (Some(SentHello { hello, mesh }), ..) => {
+            format!("{who} sent {} to {server}; that is {} mesh mTLS", hello_words(hello), mesh.mesh.name())
+        }
+        (None, Some(hello), _) => {
+            format!("{who} sent {} to {server}; no mesh writes it so", hello_words(hello))
+        }
+        (None, None, Some(class)) => {
+            let bytes = case.outcome.map_or(0, |outcome| outcome.bytes_sent);
+            let protocol = client_protocol(class).map(|protocol| format!(" ({})", protocol.name()));
+            format!("{who} sent {bytes} bytes of plaintext{} to {server}", protocol.unwrap_or_default())
+        }
+        (None, None, None) if case.is_end_only => {
+            let bytes = case.outcome.map_or(0, |outcome| outcome.bytes_sent);
+            format!(
+                "{who}, a mesh proxy, sent {bytes} bytes to {server}, as many as a ClientHello has; they were not looked at, \
+                 because nothing was suspect before"
+            )
+        }
+        (None, None, None) => format!("{who} connected to {server} and sent nothing"),
+    }
+}
+
+fn hello_words(hello: &Hello) -> String {
     let sni = hello.content.sni.as_deref().map_or_else(|| "no SNI".to_owned(), |sni| format!("SNI {sni}"));
     let alpn = if hello.content.alpn.is_empty() { "none".to_owned() } else { hello.content.alpn.join(", ") };
-    format!(
-        "{who} sent a ClientHello of {} bytes to {server}: {sni}, ALPN {alpn}; that is {} mesh mTLS",
-        hello.wire_bytes,
-        mesh.mesh.name()
-    )
+    format!("a ClientHello of {} bytes ({sni}, ALPN {alpn})", hello.wire_bytes)
+}
+
+/// Who refused whom in a handshake.
+fn of_refusal(code: Code, case: &Case<'_>) -> Option<String> {
+    if code != Code::MtlsRejected {
+        return None;
+    }
+    let outcome = case.outcome?;
+    let after_hello = outcome.bytes_sent.saturating_sub(case.hello?.hello.wire_bytes);
+    Some(match refusal(case)? {
+        Refusal::HelloByServer => "the listener answered it with a TLS alert".to_owned(),
+        Refusal::ServerByClient => format!(
+            "the listener answered with a ServerHello and {} bytes, and all that the client sent then were {after_hello} bytes, as \
+             many as an alert has",
+            outcome.bytes_received
+        ),
+        Refusal::ClientByServer => format!(
+            "the handshake went on for {after_hello} bytes from the client and {} from the listener, and then the connection was \
+             over",
+            outcome.bytes_received
+        ),
+    })
+}
+
+/// What the app and its sidecar said to each other.
+fn of_leg(case: &Case<'_>) -> Option<String> {
+    let leg = case.leg?;
+    let spoke = match (leg.hello, leg.client_class.and_then(client_protocol)) {
+        (Some(hello), _) => hello_words(hello),
+        (None, Some(protocol)) => format!("plaintext ({})", protocol.name()),
+        (None, None) if leg.client_class.is_some() => "plaintext".to_owned(),
+        (None, None) => return None,
+    };
+    let got = match (leg.answer, leg.end) {
+        (Some(Behaviour::Tls), _) => ", and was answered in TLS",
+        (Some(_), _) => ", and got an answer that is no TLS",
+        (None, Some(SaidEnd { bytes_received: 0, .. })) => ", and got nothing",
+        (None, _) => "",
+    };
+    Some(format!("the application had sent {spoke} to its sidecar{got}"))
+}
+
+/// What the proxy that accepted did with it.
+fn of_passing(case: &Case<'_>) -> Option<String> {
+    if case.passed_on == PassedOn::Hello {
+        return Some("the proxy that accepted it passed the hello on to the application as it is".to_owned());
+    }
+    let has_proxy = case.is_taken_over || case.acceptor.is_some_and(|acceptor| acceptor.is_proxy);
+    (has_proxy && case.passed_on == PassedOn::Nothing)
+        .then(|| "the proxy that accepted it connected to nothing for it".to_owned())
 }
 
 fn of_behaviour(case: &Case<'_>) -> String {
@@ -50,8 +124,11 @@ fn of_behaviour(case: &Case<'_>) -> String {
         (Behaviour::SpokeFirst, _) => {
             format!("the listener greets its clients with bytes that are no TLS{protocol}")
         }
+        (Behaviour::Silent, Some(outcome)) if outcome.bytes_sent == 0 => {
+            format!("no byte came back either, until {} closed {} later", closer(outcome), after(outcome))
+        }
         (Behaviour::Silent, Some(outcome)) => {
-            let who = if outcome.ended_by == EndedBy::Client { "the client" } else { "both ends" };
+            let who = closer(outcome);
             format!(
                 "the listener's kernel acknowledged it, no byte came back, and {who} closed {} later",
                 after(outcome)
@@ -67,20 +144,35 @@ fn of_behaviour(case: &Case<'_>) -> String {
     }
 }
 
-fn of_exchange(case: &Case<'_>) -> Option<String> {
+fn closer(outcome: &Outcome) -> &'static str {
+    match outcome.ended_by {
+        EndedBy::Client => "the client",
+        EndedBy::Server => "the listener",
+        EndedBy::Both => "both ends",
+        EndedBy::Network => "the network",
+    }
+}
+
+/// What the destination answered to others.
+fn of_exchange(code: Code, case: &Case<'_>) -> Option<String> {
+    let (exchange, how) = match code {
+        Code::PlaintextToMtls => (case.knowledge.mtls?, "answered the mesh mTLS of"),
+        Code::ServerFirstDeadlock => (case.knowledge.greeting?, "greeted"),
+        Code::MtlsToPlaintext | Code::TlsToPlaintext => (case.knowledge.plaintext?, "spoke plaintext with"),
+        Code::MtlsRejected | Code::DoubleTls | Code::TlsToHttpPort => return None,
+    };
     // This attempt's own answer is told already.
-    let exchange = case.knowledge.plaintext.filter(|exchange| exchange.client != case.client.address)?;
-    let protocol = exchange.protocol.map(|protocol| format!(" ({})", protocol.name())).unwrap_or_default();
-    Some(format!(
-        "{} spoke plaintext{protocol} with {}, {} before",
-        case.server.address,
-        exchange.client,
-        duration(case.time.since_ns(exchange.time))
-    ))
+    let Exchange { time, client, protocol } = exchange;
+    if client == case.client.address {
+        return None;
+    }
+    let protocol = protocol.map(|protocol| format!(" ({})", protocol.name())).unwrap_or_default();
+    let before = duration(case.time.since_ns(time));
+    Some(format!("{} {how} {client}{protocol}, {before} before", case.server.address))
 }
 
 fn of_acceptor(case: &Case<'_>) -> Option<String> {
-    let Acceptor { owner, port } = case.acceptor?;
+    let Acceptor { owner, port, is_proxy } = case.acceptor?;
     if owner.process.is_empty() {
         return None;
     }
@@ -91,7 +183,7 @@ fn of_acceptor(case: &Case<'_>) -> Option<String> {
             owner.uid
         ));
     }
-    let role = if crate::identity::proxy::is_proxy(owner) { "a mesh proxy" } else { "no mesh proxy" };
+    let role = if is_proxy { "a mesh proxy" } else { "no mesh proxy" };
     Some(format!("{process} (uid {}), {role}, accepted it itself at port {port}", owner.uid))
 }
 

@@ -1,59 +1,27 @@
 //! From one attempt to what is wrong with it: code, confidence, cause, evidence and fix. Pure; one rule a file.
 #![deny(clippy::disallowed_methods)]
 
+pub mod case;
 pub mod cause;
 pub mod destination_rule;
+pub mod double_tls;
 pub mod evidence;
+pub mod mtls_rejected;
 pub mod mtls_to_plaintext;
+mod peer_authentication;
+pub mod plaintext_to_mtls;
+#[cfg(test)]
+mod readme;
+mod selected_rule;
+pub mod server_first_deadlock;
+pub mod tls_to_http_port;
+pub mod tls_to_plaintext;
 
 use crate::{
-    event::{socket::Owner, time::Time},
-    flow::{answer::Answer, hello::Hello},
-    listener::Knowledge,
-    tls::mesh::MeshHello,
-    update::{Behaviour, Cause, Code, Confidence, Fix, Outcome, Party},
+    policy::interception::Interception,
+    update::{Cause, Code, Confidence, Fix},
+    verdict::case::Case,
 };
-
-/// One attempt of a mesh client, with everything known about it.
-#[derive(Clone, Copy, Debug)]
-pub struct Case<'a> {
-    /// When it is judged.
-    pub time: Time,
-    /// Who connects.
-    pub client: &'a Party,
-    /// What is connected to.
-    pub server: &'a Party,
-    /// What the client sent; none when only the end of the attempt was followed.
-    pub hello: Option<SentHello<'a>>,
-    /// What the listener said, if anything.
-    pub answer: Option<&'a Answer>,
-    /// What the listener did.
-    pub behaviour: Behaviour,
-    /// How it ended; none while it lasts.
-    pub outcome: Option<&'a Outcome>,
-    /// Who accepted, where that was seen, and at which port.
-    pub acceptor: Option<Acceptor<'a>>,
-    /// What the same address and port answered to others.
-    pub knowledge: Knowledge,
-}
-
-/// A hello that a mesh wrote.
-#[derive(Clone, Copy, Debug)]
-pub struct SentHello<'a> {
-    /// The hello.
-    pub hello: &'a Hello,
-    /// The mesh that wrote it.
-    pub mesh: &'a MeshHello,
-}
-
-/// Who accepted a connection, seen on this node.
-#[derive(Clone, Copy, Debug)]
-pub struct Acceptor<'a> {
-    /// Owner of the accepted socket, with the process of its listener.
-    pub owner: &'a Owner,
-    /// Its port; another than the client's destination when it was redirected.
-    pub port: u16,
-}
 
 /// What is wrong with an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,20 +40,37 @@ pub struct Judgement {
 
 /// Judges one attempt; none when nothing is wrong with it, or nothing that is known of here.
 pub fn judge(case: &Case<'_>) -> Option<Judgement> {
-    let confidence = mtls_to_plaintext::confidence(case)?;
-    let (why, fix) = cause::of(case);
-    Some(Judgement { code: Code::MtlsToPlaintext, confidence, cause: why, evidence: evidence::of(case), fix })
+    let (code, confidence) = Code::ALL.into_iter().find_map(|code| Some((code, confidence(code, case)?)))?;
+    let (why, fix) = cause::of(code, case);
+    Some(Judgement { code, confidence, cause: why, evidence: evidence::of(code, case), fix })
+}
+
+/// How sure it is that the attempt is one of these; none when it is not. At most one code has one.
+fn confidence(code: Code, case: &Case<'_>) -> Option<Confidence> {
+    match code {
+        Code::MtlsToPlaintext => mtls_to_plaintext::confidence(case),
+        Code::MtlsRejected => mtls_rejected::confidence(case),
+        Code::PlaintextToMtls => plaintext_to_mtls::confidence(case),
+        Code::TlsToPlaintext => tls_to_plaintext::confidence(case),
+        Code::DoubleTls => double_tls::confidence(case),
+        Code::TlsToHttpPort => tls_to_http_port::confidence(case),
+        Code::ServerFirstDeadlock => server_first_deadlock::confidence(case),
+    }
 }
 
 /// Whether a proxy answers at the destination, as far as is known: what was seen goes before what was declared.
 pub fn has_proxy_at_destination(case: &Case<'_>) -> Option<bool> {
     let seen = case.acceptor.and_then(|acceptor| {
         let was_redirected = acceptor.port != case.server.address.port();
-        if was_redirected || crate::identity::proxy::is_proxy(acceptor.owner) {
+        if was_redirected || acceptor.is_proxy {
             return Some(true);
         }
         // Without a process name, a listener that is none of a proxy's looks like one whose owner was not found.
         (!acceptor.owner.process.is_empty()).then_some(false)
     });
-    seen.or(case.server.sidecar)
+    let declared = || match case.declared.interception()? {
+        Interception::NoProxy | Interception::Past(_) => Some(false),
+        Interception::Captured => Some(true),
+    };
+    seen.or_else(declared).or(case.server.sidecar)
 }

@@ -5,7 +5,10 @@ use std::ops::RangeInclusive;
 use crate::{
     event::time::MILLISECOND_NS,
     update::{Behaviour, Confidence},
-    verdict::{Case, has_proxy_at_destination},
+    verdict::{
+        case::{Case, PassedOn},
+        has_proxy_at_destination,
+    },
 };
 
 /// A client that gives up sooner says more about itself than about the listener: sidecars wait for their connect
@@ -26,6 +29,9 @@ pub fn confidence(case: &Case<'_>) -> Option<Confidence> {
     if case.hello.is_none() {
         return is_told_by_end(case).then_some(Confidence::Possible);
     }
+    if case.is_taken_over {
+        return None;
+    }
     match case.behaviour {
         Behaviour::Plaintext | Behaviour::SpokeFirst => Some(Confidence::Certain),
         Behaviour::Silent | Behaviour::Closed | Behaviour::Reset => without_answer(case),
@@ -37,8 +43,12 @@ pub fn confidence(case: &Case<'_>) -> Option<Confidence> {
     }
 }
 
-/// A sidecar's attempt at a headless Service's pod without one was in vain, with as many bytes as a hello has.
+/// A sidecar's attempt, of which only the end was seen, at a headless Service's pod without one was in vain,
+/// with as many bytes as a hello has.
 fn is_told_by_end(case: &Case<'_>) -> bool {
+    if !case.is_end_only {
+        return false;
+    }
     let is_hello_sized = case.outcome.is_some_and(|outcome| HELLO_BYTES.contains(&outcome.bytes_sent));
     let is_declared = case.server.headless == Some(true) && case.server.sidecar == Some(false);
     is_hello_sized && is_declared && without_answer(case).is_some()
@@ -52,12 +62,16 @@ fn without_answer(case: &Case<'_>) -> Option<Confidence> {
             .and_then(|outcome| outcome.after_ns)
             .is_none_or(|after_ns| after_ns < SHORTEST_SILENCE_NS);
     let has_proxy = has_proxy_at_destination(case);
-    // A proxy takes both plaintext and mTLS, so neither its silence nor its plaintext to others says anything.
-    if speaks_tls || gave_up_soon || has_proxy == Some(true) {
+    // A proxy takes both plaintext and mTLS, so neither its silence nor its plaintext to others says anything, unless it
+    // was seen to pass the hello on as it is, or is told to.
+    let passes_on = case.passed_on == PassedOn::Hello || case.declared.takes_mtls() == Some(false);
+    let answers_itself = has_proxy == Some(true) && !passes_on;
+    if speaks_tls || gave_up_soon || answers_itself {
         return None;
     }
     if case.knowledge.plaintext.is_some() {
         return Some(Confidence::Certain);
     }
-    Some(if has_proxy == Some(false) { Confidence::Likely } else { Confidence::Possible })
+    let is_without_proxy = has_proxy == Some(false) || passes_on;
+    Some(if is_without_proxy { Confidence::Likely } else { Confidence::Possible })
 }

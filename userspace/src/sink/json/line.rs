@@ -1,6 +1,6 @@
 //! The four kinds of JSON lines; must not know where they are written.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::SocketAddr};
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -140,6 +140,11 @@ pub(super) struct Finding<'a> {
     count: u64,
     /// When the first of them failed.
     first_seen: Moment,
+    /// When the last of them failed.
+    last_seen: Moment,
+    /// Addresses of the destination that failed, at most 16; absent when it is only that of `server`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    addresses: Vec<String>,
     /// Something was lost in the time of the attempt.
     incomplete: bool,
 }
@@ -161,9 +166,16 @@ impl<'a> From<&'a update::Finding> for Finding<'a> {
             fix: (&finding.fix).into(),
             count: finding.count,
             first_seen: Moment(finding.first_seen),
+            last_seen: Moment(finding.last_seen),
+            addresses: addresses(&finding.addresses),
             incomplete: finding.incomplete,
         }
     }
+}
+
+/// None where there is but one, which is the server's.
+fn addresses(all: &[SocketAddr]) -> Vec<String> {
+    if all.len() < 2 { Vec::new() } else { all.iter().map(SocketAddr::to_string).collect() }
 }
 
 /// What a finding told of works now.

@@ -1,7 +1,10 @@
 //! A finding as a block that is understood without the manual, and what came of it in one line each; must not know what was
 //! said before.
 
-use std::fmt::{self, Display, Write};
+use std::{
+    fmt::{self, Display, Write},
+    net::SocketAddr,
+};
 
 use nix::errno::Errno;
 
@@ -45,7 +48,10 @@ pub(super) fn finding(out: &mut dyn Write, finding: &Finding, palette: Palette) 
     field("", &Place(&finding.server))?;
     match &finding.client_hello {
         Some(hello) => field("sent", &HelloWords(hello))?,
-        None => field("sent", &"not looked at: nothing was suspect before")?,
+        None if finding.code == Code::MtlsToPlaintext => {
+            field("sent", &"not looked at: nothing was suspect before")?;
+        }
+        None => {}
     }
     field("answer", &ListenerWords(&finding.listener))?;
     match &finding.outcome {
@@ -57,6 +63,10 @@ pub(super) fn finding(out: &mut dyn Write, finding: &Finding, palette: Palette) 
             "failed",
             &format_args!("{} attempts since {}", finding.count, day_and_time(finding.first_seen)),
         )?;
+    }
+    if finding.addresses.len() > 1 {
+        let addresses: Vec<_> = finding.addresses.iter().map(SocketAddr::to_string).collect();
+        field("at", &addresses.join(", "))?;
     }
     for (index, evidence) in finding.evidence.iter().enumerate() {
         field(if index == 0 { "evidence" } else { "" }, &visible(evidence))?;
@@ -121,19 +131,41 @@ fn sentence(finding: &Finding) -> String {
     let client = name(&finding.client);
     let who = match (finding.client_hello.as_ref().and_then(|hello| hello.mesh), finding.client.sidecar) {
         (Some(mesh), _) => format!("The {mesh} sidecar of {client}"),
-        (None, Some(true)) => format!("The sidecar of {client}"),
+        (None, Some(true)) if finding.victim.is_some() || finding.client_hello.is_none() => {
+            format!("The sidecar of {client}")
+        }
         (None, _) => client,
     };
-    let (server, port) = (name(&finding.server), finding.server.address.port());
+    let to = format!("{} port {}", name(&finding.server), finding.server.address.port());
+    let surely = match finding.confidence {
+        Confidence::Certain => "",
+        Confidence::Likely => "most likely ",
+        Confidence::Possible => "possibly ",
+    };
     match finding.code {
         Code::MtlsToPlaintext => {
-            let how_sure = match finding.confidence {
-                Confidence::Certain => "speaks plaintext",
-                Confidence::Likely => "most likely speaks plaintext",
-                Confidence::Possible => "possibly speaks plaintext",
-            };
             let sends = if finding.client_hello.is_some() { "sends" } else { "probably sends" };
-            format!("{who} {sends} mesh mTLS to {server} port {port}, and what listens there {how_sure}.")
+            format!("{who} {sends} mesh mTLS to {to}, and what listens there {surely}speaks plaintext.")
+        }
+        Code::MtlsRejected => {
+            format!("The mesh mTLS between {who} and {to} is {surely}refused by one of the two.")
+        }
+        Code::PlaintextToMtls => {
+            format!("{who} sends plaintext to {to}, and the proxy there {surely}takes mesh mTLS only.")
+        }
+        Code::TlsToPlaintext => {
+            format!("{who} originates TLS to {to}, and what listens there {surely}speaks plaintext.")
+        }
+        Code::DoubleTls => {
+            format!(
+                "{who} wraps an application's TLS into TLS of its own to {to}, which {surely}unwraps only one."
+            )
+        }
+        Code::TlsToHttpPort => {
+            format!("{who} sends TLS to {to}, and a proxy takes that port for plain HTTP.")
+        }
+        Code::ServerFirstDeadlock => {
+            format!("{who} and the proxy before {to} {surely}wait for each other to speak first.")
         }
     }
 }

@@ -1,10 +1,13 @@
-//! The tables of hooks and capabilities in the README are those of the data. `MTLSNOOP_BLESS=1` writes them anew.
+//! The tables of hooks and capabilities in the README are those of the data.
 
-use std::{env, fmt::Write as _, fs, path::Path};
+use std::fmt::Write as _;
 
-use crate::source::kernel::{
-    capability::{self, Capability},
-    hooks::{self, Capture, Variant},
+use crate::{
+    readme,
+    source::kernel::{
+        capability::{self, Capability},
+        hooks::{self, Capture, Variant},
+    },
 };
 
 fn hooks() -> String {
@@ -40,29 +43,14 @@ fn capabilities() -> String {
     table
 }
 
-/// The text with what is between a mark and its end replaced.
-fn with_table(text: &str, mark: &str, table: &str) -> String {
-    let begin = format!("<!-- {mark} -->\n");
-    let (before, rest) = text.split_once(&begin).unwrap_or_else(|| panic!("README.md has no {begin}"));
-    let (_, after) = rest.split_once("<!-- end -->").unwrap();
-    format!("{before}{begin}{table}<!-- end -->{after}")
-}
-
 #[test]
 fn the_readme_has_the_tables_of_the_data() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("README.md");
-    let found = fs::read_to_string(&path).unwrap();
-    let expected = with_table(&with_table(&found, "hooks", &hooks()), "capabilities", &capabilities());
-    if env::var_os("MTLSNOOP_BLESS").is_some() {
-        fs::write(&path, &expected).unwrap();
-        return;
-    }
-    assert!(found == expected, "the tables in README.md are old; MTLSNOOP_BLESS=1 writes them anew");
+    readme::check_table("hooks", &hooks());
+    readme::check_table("capabilities", &capabilities());
 }
 
 #[test]
 fn the_command_in_the_readme_gives_what_the_default_needs() {
-    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("README.md")).unwrap();
     let command = format!("`setcap {}+ep mtlsnoop`", capability::for_setcap(&Capture::default().needs()));
-    assert!(text.contains(&command), "{command}");
+    assert!(readme::text().contains(&command), "{command}");
 }

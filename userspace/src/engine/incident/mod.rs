@@ -1,0 +1,165 @@
+//! Findings over time: one for each client, destination and cause, counted, repeated sparingly, and resolved. Pure, bounded.
+
+mod key;
+mod one;
+
+use std::{collections::VecDeque, net::SocketAddr};
+
+use rustc_hash::FxHashMap;
+
+use crate::{
+    event::{socket::Owner, time::Time},
+    listener::Exchange,
+    update::{Code, Finding, Party, Update},
+};
+
+pub(super) use key::ClientKey;
+use key::{Actor, Key};
+use one::Incident;
+
+/// A client got an answer from a destination, in the language it had spoken.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Success<'a> {
+    pub(super) client: &'a Party,
+    /// Whose the connecting socket is, when it is on this node.
+    pub(super) owner: Option<&'a Owner>,
+    pub(super) server: SocketAddr,
+    pub(super) exchange: Exchange,
+    pub(super) was_tls: bool,
+    /// The application behind a proxy got an answer too, so that the handshake was no more than a beginning.
+    pub(super) reached_app: bool,
+}
+
+impl Success<'_> {
+    /// Shows that what this code says is over.
+    fn mends(&self, code: Code) -> bool {
+        match code {
+            Code::MtlsToPlaintext
+            | Code::PlaintextToMtls
+            | Code::TlsToPlaintext
+            | Code::ServerFirstDeadlock => true,
+            Code::TlsToHttpPort => self.was_tls,
+            // These begin with a ServerHello as well.
+            Code::DoubleTls | Code::MtlsRejected => self.reached_app || !self.was_tls,
+        }
+    }
+}
+
+/// Findings that are not resolved, or were a short while ago.
+#[derive(Debug)]
+pub(super) struct Incidents {
+    all: FxHashMap<Key, Incident>,
+    /// In the order of their coming.
+    order: VecDeque<Key>,
+    /// By the addresses that fail.
+    by_server: FxHashMap<SocketAddr, Vec<Key>>,
+    limit: usize,
+    said: u64,
+    resolved: u64,
+}
+
+impl Incidents {
+    /// At most `limit` at a time; the oldest is forgotten first.
+    pub(super) fn new(limit: usize) -> Self {
+        Self {
+            all: FxHashMap::default(),
+            order: VecDeque::new(),
+            by_server: FxHashMap::default(),
+            limit: limit.max(1),
+            said: 0,
+            resolved: 0,
+        }
+    }
+
+    /// No address fails.
+    pub(super) fn is_empty(&self) -> bool {
+        self.by_server.is_empty()
+    }
+
+    /// How many were said, repetitions not counted.
+    pub(super) fn said(&self) -> u64 {
+        self.said
+    }
+
+    /// How many were resolved.
+    pub(super) fn resolved(&self) -> u64 {
+        self.resolved
+    }
+
+    /// An attempt failed.
+    pub(super) fn failed(
+        &mut self,
+        client: ClientKey,
+        owner: Option<&Owner>,
+        finding: Finding,
+        updates: &mut Vec<Update>,
+    ) {
+        let key = Key::of(client, &finding);
+        let (server, actor) = (finding.server.address, owner.map(Actor::of));
+        let is_new = if let Some(incident) = self.all.get_mut(&key) {
+            incident.failed_again(finding, actor)
+        } else {
+            self.make_room();
+            self.order.push_back(key.clone());
+            self.all.insert(key.clone(), Incident::new(finding, actor));
+            true
+        };
+        if is_new {
+            self.by_server.entry(server).or_default().push(key.clone());
+        }
+        if let Some(incident) = self.all.get_mut(&key).filter(|incident| incident.is_due(is_new)) {
+            self.said += u64::from(!incident.is_said());
+            updates.push(Update::Finding(Box::new(incident.say())));
+        }
+    }
+
+    fn make_room(&mut self) {
+        if self.all.len() < self.limit {
+            return;
+        }
+        let Some(oldest) = self.order.pop_front() else { return };
+        if let Some(incident) = self.all.remove(&oldest) {
+            for server in incident.failing() {
+                self.forget(*server, &oldest);
+            }
+        }
+    }
+
+    /// A client reached a destination.
+    pub(super) fn succeeded(&mut self, success: &Success<'_>, updates: &mut Vec<Update>) {
+        let Some(keys) = self.by_server.get(&success.server) else { return };
+        let client = ClientKey::of(success.client, success.owner);
+        let keys: Vec<Key> =
+            keys.iter().filter(|key| key.client == client && success.mends(key.code)).cloned().collect();
+        for key in keys {
+            let Some(incident) = self.all.get_mut(&key) else { continue };
+            if !incident.is_mended_by(success) {
+                continue;
+            }
+            if let Some(resolved) = incident.reached(success) {
+                self.resolved += 1;
+                updates.push(Update::Resolved(Box::new(resolved)));
+            }
+            self.forget(success.server, &key);
+        }
+    }
+
+    fn forget(&mut self, server: SocketAddr, key: &Key) {
+        if let Some(keys) = self.by_server.get_mut(&server) {
+            keys.retain(|other| other != key);
+            if keys.is_empty() {
+                self.by_server.remove(&server);
+            }
+        }
+    }
+
+    /// Says the last counts of what is still wrong.
+    pub(super) fn finish(&mut self, now: Time, updates: &mut Vec<Update>) {
+        for key in &self.order {
+            if let Some(incident) = self.all.get_mut(key).filter(|incident| incident.has_news()) {
+                self.said += u64::from(!incident.is_said());
+                updates.push(Update::Finding(Box::new(incident.say_at(now))));
+            }
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! The life of one finding: failed, said, failed again, resolved, flapping; must not know the others. Pure.
+
+use std::net::SocketAddr;
+
+use crate::{
+    engine::incident::{Actor, Success},
+    event::time::{SECOND_NS, Time},
+    update::{Confidence, Finding, Resolved},
+};
+
+/// A finding that goes on is said again at most this often, and one that comes back no sooner.
+const REPEAT_NS: u64 = 10 * SECOND_NS;
+
+/// The longest that a pair that fails and works in turn is kept from being said again: each turn doubles it.
+const LONGEST_REPEAT_NS: u64 = 320 * SECOND_NS;
+
+#[derive(Debug)]
+pub(super) struct Incident {
+    finding: Finding,
+    actor: Option<Actor>,
+    /// Addresses that fail; those beyond [`Finding::MAX_ADDRESSES`] are not kept.
+    failing: Vec<SocketAddr>,
+    /// What was said last; none before anything was said.
+    said: Option<Said>,
+    repeat_ns: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Said {
+    at: Time,
+    count: u64,
+    confidence: Confidence,
+    /// It was said that it is resolved.
+    was_resolved: bool,
+}
+
+impl Incident {
+    pub(super) fn new(finding: Finding, actor: Option<Actor>) -> Self {
+        let failing = vec![finding.server.address];
+        Self { finding, actor, failing, said: None, repeat_ns: REPEAT_NS }
+    }
+
+    /// Takes in a further failure. Whether its address did not fail before.
+    pub(super) fn failed_again(&mut self, newer: Finding, actor: Option<Actor>) -> bool {
+        self.actor = actor;
+        let server = newer.server.address;
+        let is_new = !self.failing.contains(&server) && self.failing.len() < Finding::MAX_ADDRESSES;
+        if is_new {
+            self.failing.push(server);
+        }
+        let Finding { count, first_seen, confidence, ref mut addresses, .. } = self.finding;
+        let mut addresses = std::mem::take(addresses);
+        if !addresses.contains(&server) && addresses.len() < Finding::MAX_ADDRESSES {
+            addresses.push(server);
+        }
+        // What was certain once stays so: the evidence was direct. The newer attempt's story goes with its own evidence.
+        if newer.confidence >= confidence {
+            self.finding = newer;
+        } else {
+            (self.finding.time, self.finding.last_seen) = (newer.time, newer.last_seen);
+        }
+        self.finding.count = count + 1;
+        self.finding.first_seen = first_seen;
+        self.finding.addresses = addresses;
+        is_new
+    }
+
+    /// Addresses that fail.
+    pub(super) fn failing(&self) -> &[SocketAddr] {
+        &self.failing
+    }
+
+    /// It is said, and was not resolved since.
+    pub(super) fn is_said(&self) -> bool {
+        self.said.is_some_and(|said| !said.was_resolved)
+    }
+
+    /// It is time to say it (again), also because of another address that fails.
+    pub(super) fn is_due(&self, has_new_address: bool) -> bool {
+        let Some(said) = self.said else { return true };
+        let is_surer = self.finding.confidence > said.confidence;
+        (!said.was_resolved && (is_surer || has_new_address))
+            || self.finding.last_seen.since_ns(said.at) >= self.repeat_ns
+    }
+
+    /// It fails, and not all of that was said.
+    pub(super) fn has_news(&self) -> bool {
+        !self.failing.is_empty() && self.said.is_none_or(|said| said.count != self.finding.count)
+    }
+
+    pub(super) fn say(&mut self) -> Finding {
+        let Finding { last_seen: at, count, confidence, .. } = self.finding;
+        self.said = Some(Said { at, count, confidence, was_resolved: false });
+        self.finding.clone()
+    }
+
+    pub(super) fn say_at(&mut self, now: Time) -> Finding {
+        self.finding.time = now;
+        self.say()
+    }
+
+    /// The success is of the same client, and later than the last failure: records of several CPUs may come a little out of
+    /// order, and an answer before the last failure mends nothing.
+    pub(super) fn is_mended_by(&self, success: &Success<'_>) -> bool {
+        let is_same = match (self.actor, success.owner.map(Actor::of)) {
+            (Some(failed), Some(succeeded)) => failed.is_mended_by(succeeded),
+            (None, _) | (_, None) => true,
+        };
+        is_same && success.exchange.time >= self.finding.last_seen
+    }
+
+    /// An address works. Gives the resolution when all that failed work, and that something was wrong was said.
+    pub(super) fn reached(&mut self, success: &Success<'_>) -> Option<Resolved> {
+        self.failing.retain(|address| *address != success.server);
+        let said = self.said.as_mut().filter(|said| !said.was_resolved)?;
+        if !self.failing.is_empty() {
+            return None;
+        }
+        said.was_resolved = true;
+        said.at = success.exchange.time;
+        self.repeat_ns = (self.repeat_ns * 2).min(LONGEST_REPEAT_NS);
+        Some(self.resolved(success))
+    }
+
+    fn resolved(&self, success: &Success<'_>) -> Resolved {
+        let how = if success.was_tls { "in TLS" } else { "in plaintext" };
+        let Finding { code, cause, server, count, first_seen, last_seen, .. } = &self.finding;
+        let (address, client) = (success.server, success.exchange.client);
+        Resolved {
+            time: success.exchange.time,
+            code: *code,
+            cause: cause.clone(),
+            client: success.client.clone(),
+            server: server.clone(),
+            evidence: vec![format!("{address} answers {client} {how} now").into()],
+            count: *count,
+            first_seen: *first_seen,
+            last_seen: *last_seen,
+        }
+    }
+}

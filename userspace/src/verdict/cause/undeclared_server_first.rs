@@ -1,0 +1,43 @@
+//! `undeclared-server-first`: the sidecar waits for the client to learn the protocol, and the client for a greeting.
+
+use crate::{
+    update::Fix,
+    verdict::{case::Case, cause::Rule},
+};
+
+pub(super) const RULE: Rule = Rule {
+    code: "undeclared-server-first",
+    situation: "a client waits for the greeting of a server behind a port whose protocol is not declared, and its sidecar for the client's first bytes",
+    confirmed_by: "the sidecar accepted, connected to nothing, and nothing was said",
+    refuted_by: "the sidecar connects to the server at once",
+    mend: "the port's name or appProtocol: tcp, or the protocol",
+    applies,
+    text,
+    fix,
+};
+
+fn applies(case: &Case<'_>) -> bool {
+    case.is_taken_over
+}
+
+fn text(case: &Case<'_>) -> String {
+    format!(
+        "in the protocol of port {} the server speaks first, and the sidecar waits for the client's first bytes to learn which \
+         protocol it is",
+        case.server.address.port()
+    )
+}
+
+fn fix(case: &Case<'_>) -> Fix {
+    let port = case.server.address.port();
+    let service = case.server.service.as_deref().unwrap_or("SERVICE");
+    let namespace = case.server.namespace.as_deref().unwrap_or("NAMESPACE");
+    Fix {
+        text: format!(
+            "Declare the protocol of the port: `kubectl -n {namespace} patch service {service} --type strategic -p \
+             '{{\"spec\":{{\"ports\":[{{\"port\":{port},\"appProtocol\":\"tcp\"}}]}}}}'`"
+        )
+        .into(),
+        manifest: None,
+    }
+}

@@ -1,0 +1,88 @@
+//! `mtls-rejected`: both ends speak TLS, and one refuses the other. Pure.
+
+use crate::{
+    event::time::SECOND_NS,
+    tls::mesh::Mesh,
+    update::{Behaviour, Confidence, EndedBy, Outcome},
+    verdict::case::{Case, SentHello},
+};
+
+/// What a client sends after its hello when all it has to say is an alert (RFC 8446 §6, RFC 5246 §7.2): 7 bytes in the
+/// clear; encrypted in TLS 1.3 24 bytes, after a `ChangeCipherSpec` of 6 bytes for middleboxes 30 (RFC 8446 §D.4); encrypted
+/// by AES-GCM in TLS 1.2 31. A client that goes on sends its Finished at least, which has 58 bytes or more.
+const ALERT_BYTES: [u64; 4] = [7, 24, 30, 31];
+
+/// A server that refuses a certificate does so with what it has read of the handshake.
+const REFUSED_WITHIN_NS: u64 = SECOND_NS;
+
+/// Most bytes that a server sends in a handshake that it then refuses: certificates and an alert.
+const HANDSHAKE_BYTES: u64 = 16 * 1024;
+
+/// Who refused whom, and when in the handshake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The server answered the hello with an alert.
+    HelloByServer,
+    /// The client sent an alert after the server's certificates.
+    ServerByClient,
+    /// The server ended the connection after the client's certificates.
+    ClientByServer,
+}
+
+/// How sure it is that this attempt is one; none when it is not.
+///
+/// An alert in the clear is direct evidence. Later alerts are encrypted: their sizes and who ended the connection are not.
+pub fn confidence(case: &Case<'_>) -> Option<Confidence> {
+    Some(match refusal(case)? {
+        Refusal::HelloByServer => Confidence::Certain,
+        Refusal::ServerByClient => Confidence::Likely,
+        Refusal::ClientByServer => Confidence::Possible,
+    })
+}
+
+/// Who refused whom; none when nobody did.
+pub fn refusal(case: &Case<'_>) -> Option<Refusal> {
+    let SentHello { hello, mesh } = case.hello?;
+    // Tunnels of ambient mode hold connections of several pods, and end on their own.
+    if case.is_taken_over || mesh.mesh != Mesh::Istio {
+        return None;
+    }
+    let outcome = case.outcome?;
+    match case.behaviour {
+        Behaviour::TlsAlert => Some(Refusal::HelloByServer),
+        Behaviour::Tls if is_refused_by_client(hello.wire_bytes, outcome) => Some(Refusal::ServerByClient),
+        Behaviour::Tls if is_refused_by_server(case, hello.wire_bytes, outcome) => {
+            Some(Refusal::ClientByServer)
+        }
+        _ => None,
+    }
+}
+
+/// Whether it may be one, told from an attempt's numbers alone.
+pub fn may_be(hello_bytes: u64, behaviour: Behaviour, outcome: &Outcome) -> bool {
+    match behaviour {
+        Behaviour::TlsAlert => true,
+        Behaviour::Tls => is_refused_by_client(hello_bytes, outcome) || is_of_handshake(hello_bytes, outcome),
+        _ => false,
+    }
+}
+
+fn is_refused_by_client(hello_bytes: u64, outcome: &Outcome) -> bool {
+    let after_hello = outcome.bytes_sent.saturating_sub(hello_bytes);
+    outcome.ended_by != EndedBy::Server && ALERT_BYTES.contains(&after_hello)
+}
+
+/// The app had sent something, and its sidecar ended its connection without a byte: one that leaves by itself, and a server
+/// that ends healthy connections early, look the same but for that. A sidecar that reads the server's alert closes first.
+fn is_refused_by_server(case: &Case<'_>, hello_bytes: u64, outcome: &Outcome) -> bool {
+    let app_got_nothing = case
+        .leg
+        .and_then(|leg| leg.end)
+        .is_some_and(|end| end.bytes_sent > 0 && end.bytes_received == 0 && end.ended_by == EndedBy::Server);
+    app_got_nothing && is_of_handshake(hello_bytes, outcome)
+}
+
+fn is_of_handshake(hello_bytes: u64, outcome: &Outcome) -> bool {
+    let is_soon = outcome.after_ns.is_some_and(|after_ns| after_ns < REFUSED_WITHIN_NS);
+    is_soon && outcome.bytes_sent > hello_bytes && outcome.bytes_received <= HANDSHAKE_BYTES
+}

@@ -1,0 +1,23 @@
+//! `tls-to-http-port`: an application's TLS reaches a proxy that takes the port for plain HTTP. Pure.
+
+use crate::{
+    flow::answer::Answer,
+    protocol::Protocol,
+    update::{Behaviour, Confidence},
+    verdict::case::{Case, PassedOn},
+};
+
+/// How sure it is that this attempt is one; none when it is not.
+///
+/// The proxy's own answer is direct evidence: Envoy's HTTP parser answers a ClientHello with `HTTP/1.1 400 Bad Request`. Where
+/// no proxy was seen to accept, it is a matter between the application and the server, and none of the mesh.
+pub fn confidence(case: &Case<'_>) -> Option<Confidence> {
+    case.plain_hello?;
+    let is_of_proxy = case.is_taken_over || case.acceptor.is_some_and(|acceptor| acceptor.is_proxy);
+    let speaks_http =
+        case.answer.and_then(Answer::guess).is_some_and(|guess| guess.protocol == Protocol::Http);
+    let is_one = is_of_proxy && speaks_http && !case.is_from_proxy && case.behaviour == Behaviour::Plaintext;
+    // A permissive proxy passes it on, and the answer is the application's.
+    (is_one && !matches!(case.passed_on, PassedOn::Something | PassedOn::Hello))
+        .then_some(Confidence::Certain)
+}

@@ -1,0 +1,47 @@
+//! `tls-to-plaintext`: a proxy originates TLS for a plaintext application, and the listener speaks plaintext. Pure.
+
+use crate::{
+    event::time::MILLISECOND_NS,
+    policy::expectation::Does,
+    update::{Behaviour, Confidence},
+    verdict::{case::Case, has_proxy_at_destination},
+};
+
+/// A client that gives up sooner says more about itself than about the listener (see `mtls_to_plaintext`).
+const SHORTEST_SILENCE_NS: u64 = 250 * MILLISECOND_NS;
+
+/// How sure it is that this attempt is one; none when it is not.
+///
+/// TLS that the application itself speaks passes through its proxy unchanged: then the application's own connection began
+/// with a hello too, and this is no matter of the mesh.
+pub fn confidence(case: &Case<'_>) -> Option<Confidence> {
+    case.plain_hello?;
+    let is_declared = case.declared.expectation().is_some_and(|expectation| expectation.does == Does::Tls);
+    let is_originated = match case.leg {
+        Some(leg) => leg.hello.is_none() && (leg.client_class.is_some() || is_declared),
+        None => is_declared,
+    };
+    if !case.is_from_proxy || case.is_taken_over || !is_originated {
+        return None;
+    }
+    match case.behaviour {
+        Behaviour::Plaintext | Behaviour::SpokeFirst => Some(Confidence::Certain),
+        Behaviour::Silent | Behaviour::Closed | Behaviour::Reset => without_answer(case),
+        _ => None,
+    }
+}
+
+fn without_answer(case: &Case<'_>) -> Option<Confidence> {
+    let after_ns = case.outcome.and_then(|outcome| outcome.after_ns);
+    let gave_up_soon =
+        case.behaviour == Behaviour::Silent && after_ns.is_none_or(|after_ns| after_ns < SHORTEST_SILENCE_NS);
+    if case.knowledge.tls.is_some() || gave_up_soon {
+        return None;
+    }
+    // A proxy that passes TLS on speaks for the application behind it.
+    match (case.knowledge.plaintext, has_proxy_at_destination(case)) {
+        (Some(_), Some(false)) => Some(Confidence::Certain),
+        (Some(_), _) => Some(Confidence::Likely),
+        (None, _) => Some(Confidence::Possible),
+    }
+}
