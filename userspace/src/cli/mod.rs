@@ -116,7 +116,7 @@ pub struct TraceArgs {
     /// Where names of pods and Services come from: `auto`, `none`, or a file
     ///
     /// A file holds what `kubectl get pods,services,endpointslices -A -o json` prints; where Istio is installed,
-    /// `destinationrules,peerauthentications,serviceentries,workloadentries` belong to it too, and the ConfigMap `istio` may
+    /// `destinationrules,peerauthentications,serviceentries,workloadentries` belong to it too, and the `ConfigMap` `istio` may
     /// follow. It is read once, at the start. `auto` knows of no cluster yet, so that it is the same as `none`.
     #[arg(long, value_name = "auto|none|FILE", default_value = "auto", value_parser = cluster_source, value_hint = ValueHint::FilePath)]
     cluster: ClusterSource,

@@ -30,7 +30,14 @@ fn service(name: &str, headless: bool) -> Service {
 
 fn endpoint(service: &str, address: &str, port: Option<u16>, pod: Option<&str>) -> Endpoint {
     let address = address.parse::<SocketAddr>().unwrap().ip();
-    Endpoint { namespace: "default".into(), service: service.into(), address, port, port_name: "".into(), pod: pod.map(Into::into) }
+    Endpoint {
+        namespace: "default".into(),
+        service: service.into(),
+        address,
+        port,
+        port_name: "".into(),
+        pod: pod.map(Into::into),
+    }
 }
 
 fn known(cluster: &Cluster) -> Identity {

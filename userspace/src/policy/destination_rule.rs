@@ -56,7 +56,8 @@ impl<'a> Selected<'a> {
     /// The subset of that name in the oldest that has it, its place there, and that rule.
     pub fn subset(&self, name: &str) -> Option<(&'a DestinationRule, usize, &'a Subset)> {
         self.merged.iter().find_map(|rule| {
-            let (place, subset) = rule.subsets.iter().enumerate().find(|(_, subset)| &*subset.name == name)?;
+            let (place, subset) =
+                rule.subsets.iter().enumerate().find(|(_, subset)| &*subset.name == name)?;
             Some((*rule, place, subset))
         })
     }
@@ -67,7 +68,8 @@ pub fn select<'a>(rules: &'a [DestinationRule], question: &Question<'_>) -> Opti
     let Question { client_namespace, root_namespace, .. } = *question;
     let is_local = |rule: &DestinationRule| {
         // In the root namespace only what is for it alone: the others must not win over those of Services.
-        let is_meant = if client_namespace == root_namespace { is_private(rule) } else { is_seen_at_home(rule) };
+        let is_meant =
+            if client_namespace == root_namespace { is_private(rule) } else { is_seen_at_home(rule) };
         &*rule.namespace == client_namespace && is_meant
     };
     let found = best(rules.iter().filter(|rule| is_local(rule)), question.host);
@@ -142,8 +144,9 @@ fn reach(rule: &DestinationRule) -> Vec<&str> {
 
 /// Clients of its own namespace see it.
 fn is_seen_at_home(rule: &DestinationRule) -> bool {
-    let is_home = |namespace: &Box<str>| matches!(&**namespace, "*" | ".") || *namespace == rule.namespace;
-    rule.selector.is_some() || rule.export_to.is_empty() || rule.export_to.iter().any(is_home)
+    let is_home = |namespace: &str| matches!(namespace, "*" | ".") || *namespace == *rule.namespace;
+    let is_given_home = rule.export_to.iter().any(|namespace| is_home(namespace));
+    rule.selector.is_some() || rule.export_to.is_empty() || is_given_home
 }
 
 /// Only clients of its own namespace see it; so do all with a selector.
@@ -153,8 +156,8 @@ fn is_private(rule: &DestinationRule) -> bool {
 }
 
 fn is_exported_to(rule: &DestinationRule, client_namespace: &str) -> bool {
-    let is_meant = |namespace: &Box<str>| &**namespace == "*" || &**namespace == client_namespace;
-    rule.export_to.is_empty() || rule.export_to.iter().any(is_meant)
+    let is_meant = |namespace: &str| namespace == "*" || namespace == client_namespace;
+    rule.export_to.is_empty() || rule.export_to.iter().any(|namespace| is_meant(namespace))
 }
 
 /// Every label of `selector` is among `labels`.
@@ -165,7 +168,10 @@ pub fn is_subset(selector: &Labels, labels: &Labels) -> bool {
 #[cfg(test)]
 mod tests {
     use super::{Question, Step, select};
-    use crate::event::{istio::{DestinationRule, Labels, TrafficPolicy}, time::Time};
+    use crate::event::{
+        istio::{DestinationRule, Labels, TrafficPolicy},
+        time::Time,
+    };
 
     const HOST: &str = "redis.data.svc.cluster.local";
 
@@ -261,8 +267,18 @@ mod tests {
             Some(("own", Step::Client)),
         ),
         // sidecar.go, DestinationRule: workloadSelector counts for clients of the same namespace.
-        ("a selector that means the client", &["app/any redis.data.svc.cluster.local", "app/web redis.data.svc.cluster.local@web"], "app", Some(("web", Step::Client))),
-        ("a selector for others, and one for all", &["app/any redis.data.svc.cluster.local", "app/batch redis.data.svc.cluster.local@batch"], "app", Some(("any", Step::Client))),
+        (
+            "a selector that means the client",
+            &["app/any redis.data.svc.cluster.local", "app/web redis.data.svc.cluster.local@web"],
+            "app",
+            Some(("web", Step::Client)),
+        ),
+        (
+            "a selector for others, and one for all",
+            &["app/any redis.data.svc.cluster.local", "app/batch redis.data.svc.cluster.local@batch"],
+            "app",
+            Some(("any", Step::Client)),
+        ),
         (
             "a selector for others hides the next steps (destinationRule returns the list, DestinationRule then finds none)",
             &["app/batch redis.data.svc.cluster.local@batch", "data/exact redis"],
@@ -271,8 +287,18 @@ mod tests {
         ),
         ("with a selector it is not exported", &["data/web redis@web"], "app", None),
         // destination_rule.go, mergeDestinationRule: the oldest of those with one host is the rule.
-        ("the oldest of several", &["data/b redis", "data/a redis.data.svc.cluster.local"], "app", Some(("b", Step::Service))),
-        ("of those that others see, the last", &["data/b redis", "data/a redis>app"], "app", Some(("a", Step::Service))),
+        (
+            "the oldest of several",
+            &["data/b redis", "data/a redis.data.svc.cluster.local"],
+            "app",
+            Some(("b", Step::Service)),
+        ),
+        (
+            "of those that others see, the last",
+            &["data/b redis", "data/a redis>app"],
+            "app",
+            Some(("a", Step::Service)),
+        ),
     ];
 
     #[test]
@@ -286,7 +312,8 @@ mod tests {
 
     #[test]
     fn what_the_oldest_leaves_open_the_next_fills_in() {
-        let younger = DestinationRule { policy: Some(TrafficPolicy::default()), ..rule(2, "data/younger redis") };
+        let younger =
+            DestinationRule { policy: Some(TrafficPolicy::default()), ..rule(2, "data/younger redis") };
         let rules = [younger, rule(1, "data/older redis")];
         let question = Question {
             client_namespace: "app",

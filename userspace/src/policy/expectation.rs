@@ -167,7 +167,11 @@ mod tests {
         Inputs { is_automatic: true, is_passthrough: true, endpoints, version, ..Inputs::default() }
     }
 
-    fn normal(is_labelled: Option<bool>, namespace_mode: ServerMode, endpoint_mode: ServerMode) -> Inputs<'static> {
+    fn normal(
+        is_labelled: Option<bool>,
+        namespace_mode: ServerMode,
+        endpoint_mode: ServerMode,
+    ) -> Inputs<'static> {
         Inputs { is_automatic: true, is_labelled, namespace_mode, endpoint_mode, ..Inputs::default() }
     }
 
@@ -209,9 +213,21 @@ mod tests {
             // mtls_checker.go, checkMtlsEnabled
             ("labelled, the port disabled", normal(Some(true), Permissive, Disable), Some(Does::Plaintext)),
             // cluster_tls.go: MTLSDisable of the namespace is no TLS at all.
-            ("labelled, the namespace disabled", normal(Some(true), Disable, Permissive), Some(Does::Plaintext)),
-            ("outside the mesh", Inputs { is_external: true, ..normal(Some(true), Permissive, Permissive) }, Some(Does::Plaintext)),
-            ("not automatic", Inputs { is_automatic: false, ..normal(Some(true), Permissive, Permissive) }, Some(Does::Plaintext)),
+            (
+                "labelled, the namespace disabled",
+                normal(Some(true), Disable, Permissive),
+                Some(Does::Plaintext),
+            ),
+            (
+                "outside the mesh",
+                Inputs { is_external: true, ..normal(Some(true), Permissive, Permissive) },
+                Some(Does::Plaintext),
+            ),
+            (
+                "not automatic",
+                Inputs { is_automatic: false, ..normal(Some(true), Permissive, Permissive) },
+                Some(Does::Plaintext),
+            ),
         ] {
             assert_eq!(does(&inputs), expected, "{why}");
         }
@@ -222,7 +238,11 @@ mod tests {
         let release = |minor, patch| Some(Version::new(1, minor, patch));
         for (why, inputs, expected) in [
             ("all labelled", headless(LABELLED, None), Some(Does::Mtls)),
-            ("one not labelled: plaintext to all (istio#27376)", headless(MIXED, None), Some(Does::Plaintext)),
+            (
+                "one not labelled: plaintext to all (istio#27376)",
+                headless(MIXED, None),
+                Some(Does::Plaintext),
+            ),
             ("no endpoint", headless(NONE, None), Some(Does::Plaintext)),
             ("not all known", headless(UNKNOWN, None), None),
             ("1.5: always", headless(MIXED, release(5, 3)), Some(Does::Mtls)),

@@ -59,7 +59,11 @@ mod tests {
             ("*.example.com", "data", "*.example.com", Some(Fit::Exact)),
             ("*.com", "data", "*.example.com", Some(Fit::Wildcard(5))),
         ] {
-            assert_eq!(fit(rule_host, rule_namespace, host), expected, "{rule_host} in {rule_namespace}, {host}");
+            assert_eq!(
+                fit(rule_host, rule_namespace, host),
+                expected,
+                "{rule_host} in {rule_namespace}, {host}"
+            );
         }
         assert!(Fit::Exact > Fit::Wildcard(99) && Fit::Wildcard(3) > Fit::Wildcard(2));
     }

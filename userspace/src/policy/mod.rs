@@ -125,7 +125,9 @@ impl<'a> Declared<'a> {
     /// (istio.io/latest/docs/ops/configuration/traffic-management/protocol-selection).
     pub fn protocol(&self) -> Option<&'a str> {
         let number = self.service_port()?;
-        if let Some(port) = self.service().and_then(|service| service.ports.iter().find(|port| port.port == number)) {
+        if let Some(port) =
+            self.service().and_then(|service| service.ports.iter().find(|port| port.port == number))
+        {
             let of_name = || port.name.split('-').next().filter(|prefix| !prefix.is_empty());
             return port.app_protocol.as_deref().or_else(of_name);
         }
@@ -263,7 +265,8 @@ impl<'a> Declared<'a> {
         let planes = &self.istio()?.control_planes;
         let revision = self.client.and_then(|client| client.annotations.get(REVISION));
         let own = revision.and_then(|revision| planes.iter().find(|plane| plane.revision == *revision));
-        let only = || planes.first().filter(|first| planes.iter().all(|plane| plane.version == first.version));
+        let only =
+            || planes.first().filter(|first| planes.iter().all(|plane| plane.version == first.version));
         let of_plane = own.or_else(only).and_then(|plane| Version::parse(&plane.version));
         of_plane.or_else(|| Version::parse(self.client?.proxy_version.as_deref()?))
     }

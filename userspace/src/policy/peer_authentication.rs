@@ -35,7 +35,8 @@ pub struct Effective<'a> {
 }
 
 /// Mode of a server without any policy.
-const DEFAULT: Effective<'_> = Effective { mode: ServerMode::Permissive, scope: Scope::Default, policy: None };
+const DEFAULT: Effective<'_> =
+    Effective { mode: ServerMode::Permissive, scope: Scope::Default, policy: None };
 
 /// What counts for a target port of a pod with these labels in this namespace.
 pub fn effective<'a>(
@@ -79,7 +80,10 @@ fn oldest(
     policies: &[PeerAuthentication],
     is_meant: impl Fn(&PeerAuthentication) -> bool,
 ) -> Option<&PeerAuthentication> {
-    policies.iter().filter(|policy| is_meant(policy)).min_by_key(|policy| (policy.created, policy.name.clone()))
+    policies
+        .iter()
+        .filter(|policy| is_meant(policy))
+        .min_by_key(|policy| (policy.created, policy.name.clone()))
 }
 
 fn set(policy: &PeerAuthentication, mode: ServerMode, scope: Scope) -> Option<Effective<'_>> {
@@ -127,26 +131,71 @@ mod tests {
     /// Why, the policies in the order of their creation, the mode of port 6379, and what decides.
     type Case = (&'static str, &'static [&'static str], &'static str, Scope);
 
-    /// Rules of istio.io/latest/docs/reference/config/security/peer_authentication and of `ComposePeerAuthentication`.
+    /// Rules of `istio.io/latest/docs/reference/config/security/peer_authentication` and of `ComposePeerAuthentication`.
     const TABLE: &[Case] = &[
         ("none: permissive", &[], "PERMISSIVE", Scope::Default),
         ("the mesh", &["istio-system STRICT"], "STRICT", Scope::Mesh),
-        ("the namespace goes before the mesh", &["istio-system STRICT", "data DISABLE"], "DISABLE", Scope::Namespace),
+        (
+            "the namespace goes before the mesh",
+            &["istio-system STRICT", "data DISABLE"],
+            "DISABLE",
+            Scope::Namespace,
+        ),
         ("another namespace", &["other STRICT"], "PERMISSIVE", Scope::Default),
-        ("the workload goes before the namespace", &["data STRICT", "data PERMISSIVE @redis"], "PERMISSIVE", Scope::Workload),
+        (
+            "the workload goes before the namespace",
+            &["data STRICT", "data PERMISSIVE @redis"],
+            "PERMISSIVE",
+            Scope::Workload,
+        ),
         ("another workload", &["data STRICT", "data PERMISSIVE @web"], "STRICT", Scope::Namespace),
         ("the port goes before the workload", &["data STRICT @redis 6379=DISABLE"], "DISABLE", Scope::Port),
         ("another port", &["data STRICT @redis 16379=DISABLE"], "STRICT", Scope::Workload),
-        ("unset inherits from the namespace", &["data STRICT", "data UNSET @redis"], "STRICT", Scope::Namespace),
+        (
+            "unset inherits from the namespace",
+            &["data STRICT", "data UNSET @redis"],
+            "STRICT",
+            Scope::Namespace,
+        ),
         ("unset inherits from the mesh", &["istio-system STRICT", "data UNSET"], "STRICT", Scope::Mesh),
         ("all unset", &["istio-system UNSET", "data UNSET @redis 6379=UNSET"], "PERMISSIVE", Scope::Default),
-        ("an unset port inherits from the workload", &["data DISABLE @redis 6379=UNSET"], "DISABLE", Scope::Workload),
-        ("a port of an unset workload", &["data STRICT", "data UNSET @redis 6379=DISABLE"], "DISABLE", Scope::Port),
+        (
+            "an unset port inherits from the workload",
+            &["data DISABLE @redis 6379=UNSET"],
+            "DISABLE",
+            Scope::Workload,
+        ),
+        (
+            "a port of an unset workload",
+            &["data STRICT", "data UNSET @redis 6379=DISABLE"],
+            "DISABLE",
+            Scope::Port,
+        ),
         ("ports without a selector do not count", &["data STRICT 6379=DISABLE"], "STRICT", Scope::Namespace),
-        ("the oldest for a workload wins", &["data DISABLE @redis", "data STRICT @redis"], "DISABLE", Scope::Workload),
-        ("the oldest alone: ports of the younger do not count", &["data UNSET @redis", "data STRICT @redis 6379=DISABLE"], "PERMISSIVE", Scope::Default),
-        ("the oldest for a namespace wins", &["data PERMISSIVE", "data STRICT"], "PERMISSIVE", Scope::Namespace),
-        ("a selector in the root namespace does not count elsewhere", &["istio-system STRICT @redis"], "PERMISSIVE", Scope::Default),
+        (
+            "the oldest for a workload wins",
+            &["data DISABLE @redis", "data STRICT @redis"],
+            "DISABLE",
+            Scope::Workload,
+        ),
+        (
+            "the oldest alone: ports of the younger do not count",
+            &["data UNSET @redis", "data STRICT @redis 6379=DISABLE"],
+            "PERMISSIVE",
+            Scope::Default,
+        ),
+        (
+            "the oldest for a namespace wins",
+            &["data PERMISSIVE", "data STRICT"],
+            "PERMISSIVE",
+            Scope::Namespace,
+        ),
+        (
+            "a selector in the root namespace does not count elsewhere",
+            &["istio-system STRICT @redis"],
+            "PERMISSIVE",
+            Scope::Default,
+        ),
     ];
 
     #[test]

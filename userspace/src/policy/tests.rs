@@ -2,13 +2,18 @@
 
 use std::net::SocketAddr;
 
-use super::{Declared, Rule, expectation::{Because, Does}, interception::Interception, version::Version};
+use super::{
+    Declared, Rule,
+    expectation::{Because, Does},
+    interception::Interception,
+    version::Version,
+};
 use crate::{
     event::{
         cluster::{Cluster, Container, Endpoint, Pod, Service, ServicePort},
         istio::{
-            ClientMode, ClientTls, ControlPlane, DestinationRule, EntryPort, Istio, Labels, PeerAuthentication,
-            ServerMode, ServiceEntry, TrafficPolicy, Workload, WorkloadEntry,
+            ClientMode, ClientTls, ControlPlane, DestinationRule, EntryPort, Istio, Labels,
+            PeerAuthentication, ServerMode, ServiceEntry, TrafficPolicy, Workload, WorkloadEntry,
         },
     },
     tls::mesh::{Direction, Mesh, MeshHello},
@@ -64,7 +69,11 @@ fn cluster(proxies: [bool; 2]) -> Cluster {
             ports: vec![port],
             ..Service::default()
         }],
-        endpoints: vec![endpoint("10.1.1.24", "redis-0"), endpoint("10.1.1.26", "redis-1"), endpoint("fd00::26", "redis-1")],
+        endpoints: vec![
+            endpoint("10.1.1.24", "redis-0"),
+            endpoint("10.1.1.26", "redis-1"),
+            endpoint("fd00::26", "redis-1"),
+        ],
         istio: Istio { is_listed: true, ..Istio::default() },
     }
 }
@@ -103,14 +112,20 @@ fn rule(namespace: &str, mode: ClientMode) -> DestinationRule {
 
 #[test]
 fn all_endpoints_decide_for_a_headless_service() {
-    for (proxies, does, strict, labelled) in
-        [([true, true], Does::Mtls, 0, 2), ([false, true], Does::Plaintext, 0, 1), ([false, false], Does::Plaintext, 0, 0)]
-    {
+    for (proxies, does, strict, labelled) in [
+        ([true, true], Does::Mtls, 0, 2),
+        ([false, true], Does::Plaintext, 0, 1),
+        ([false, false], Does::Plaintext, 0, 0),
+    ] {
         let cluster = cluster(proxies);
         let declared = declared(&cluster, None);
         assert_eq!(expected(&declared), Some(does), "{proxies:?}");
         let endpoints = declared.endpoints().unwrap();
-        assert_eq!((endpoints.all, endpoints.labelled, endpoints.strict), (2, labelled, strict), "{proxies:?}");
+        assert_eq!(
+            (endpoints.all, endpoints.labelled, endpoints.strict),
+            (2, labelled, strict),
+            "{proxies:?}"
+        );
     }
 }
 
@@ -122,7 +137,11 @@ fn ports_are_those_of_the_service() {
     assert_eq!(without_hello.host().as_deref(), Some("redis.data.svc.cluster.local"));
     assert_eq!(without_hello.protocol(), Some("tcp"));
     let sent = MeshHello { service_port: Some(7000), ..hello(Mesh::Istio) };
-    assert_eq!(declared(&cluster, Some(&sent)).service_port(), Some(7000), "what the sidecar says goes first");
+    assert_eq!(
+        declared(&cluster, Some(&sent)).service_port(),
+        Some(7000),
+        "what the sidecar says goes first"
+    );
 }
 
 #[test]
@@ -148,16 +167,24 @@ fn rules_are_looked_up_for_the_client_and_the_port() {
     let mut cluster = cluster([false, false]);
     cluster.istio.destination_rules.push(rule("istio-system", ClientMode::IstioMutual));
     let found = declared(&cluster, None).expectation().unwrap();
-    assert!(matches!(found.because, Because::Rule(tls, _) if tls.mode == ClientMode::IstioMutual), "{found:?}");
+    assert!(
+        matches!(found.because, Because::Rule(tls, _) if tls.mode == ClientMode::IstioMutual),
+        "{found:?}"
+    );
     assert_eq!(found.does, Does::Mtls);
     cluster.istio.destination_rules.push(rule("data", ClientMode::Disable));
-    assert_eq!(expected(&declared(&cluster, None)), Some(Does::Plaintext), "the Service's namespace goes first");
+    assert_eq!(
+        expected(&declared(&cluster, None)),
+        Some(Does::Plaintext),
+        "the Service's namespace goes first"
+    );
 }
 
 #[test]
 fn servers_take_what_policies_and_annotations_say() {
     let mut cluster = cluster([true, true]);
-    let interception = |cluster: &Cluster| declared(cluster, None).interception().unwrap() == Interception::Captured;
+    let interception =
+        |cluster: &Cluster| declared(cluster, None).interception().unwrap() == Interception::Captured;
     assert!(interception(&cluster));
     assert_eq!(declared(&cluster, None).takes_mtls(), Some(true));
     // Keyed by the target port, 16379 here.
@@ -225,28 +252,37 @@ fn machines_are_found_by_address_and_host() {
         labels: labels(&[("app", "vm")]),
         has_service_account: true,
     };
-    cluster.istio.workload_entries = vec![WorkloadEntry {
-        namespace: "data".into(),
-        name: "vm-1".into(),
-        workload,
-    }];
+    cluster.istio.workload_entries =
+        vec![WorkloadEntry { namespace: "data".into(), name: "vm-1".into(), workload }];
     cluster.istio.service_entries = vec![ServiceEntry {
         namespace: "data".into(),
         name: "vms".into(),
         hosts: vec!["vm.example.com".into()],
-        ports: vec![EntryPort { name: "db".into(), number: 3306, protocol: "MySQL".into(), ..EntryPort::default() }],
+        ports: vec![EntryPort {
+            name: "db".into(),
+            number: 3306,
+            protocol: "MySQL".into(),
+            ..EntryPort::default()
+        }],
         selector: Some(labels(&[("app", "vm")])),
         ..ServiceEntry::default()
     }];
-    let sent = MeshHello { host: Some("vm.example.com".into()), service_port: Some(3306), ..hello(Mesh::Istio) };
+    let sent =
+        MeshHello { host: Some("vm.example.com".into()), service_port: Some(3306), ..hello(Mesh::Istio) };
     let target: SocketAddr = "10.9.9.9:3306".parse().unwrap();
     let found = Declared::of(&cluster, cluster.pods.first(), None, None, target, Some(&sent));
-    assert_eq!(found.workload().map(|declared| (declared.kind, declared.name)), Some(("WorkloadEntry", "vm-1")));
+    assert_eq!(
+        found.workload().map(|declared| (declared.kind, declared.name)),
+        Some(("WorkloadEntry", "vm-1"))
+    );
     assert_eq!((found.is_labelled(), found.protocol()), (Some(true), Some("MySQL")));
     assert_eq!(found.endpoints().map(|endpoints| (endpoints.all, endpoints.labelled)), Some((1, 1)));
     assert_eq!(found.destination_namespace(), Some("data"));
     assert_eq!(expected(&found), Some(Does::Mtls));
-    cluster.istio.workload_entries[0].workload.labels.insert("security.istio.io/tlsMode".into(), "disabled".into());
+    cluster.istio.workload_entries[0]
+        .workload
+        .labels
+        .insert("security.istio.io/tlsMode".into(), "disabled".into());
     let found = Declared::of(&cluster, cluster.pods.first(), None, None, target, Some(&sent));
     assert_eq!((found.is_labelled(), expected(&found)), (Some(false), Some(Does::Plaintext)));
 }

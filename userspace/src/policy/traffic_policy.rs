@@ -88,7 +88,9 @@ pub fn effective<'a>(selected: &Selected<'a>, port: u16, subset: Option<&str>) -
     Effective {
         tls,
         of_endpoints: tls.is_none().then_some(alone.tls.or(alone.beside)).flatten(),
-        passthrough: balancer.filter(|(balancer, _)| *balancer == LoadBalancer::Passthrough).map(|(_, at)| at),
+        passthrough: balancer
+            .filter(|(balancer, _)| *balancer == LoadBalancer::Passthrough)
+            .map(|(_, at)| at),
         is_passthrough_asked: asked
             .is_some_and(|policy| policy.load_balancer == Some(LoadBalancer::Passthrough)),
         lost_disable: lost_by_own.or(lost_by_top).filter(|_| tls.is_none()),
@@ -121,7 +123,9 @@ fn said<'a>(
 mod tests {
     use super::{Level, effective};
     use crate::{
-        event::istio::{ClientMode, ClientTls, DestinationRule, LoadBalancer, PortPolicy, Subset, TrafficPolicy},
+        event::istio::{
+            ClientMode, ClientTls, DestinationRule, LoadBalancer, PortPolicy, Subset, TrafficPolicy,
+        },
         policy::{
             destination_rule::{Selected, Step},
             host::Fit,
@@ -162,29 +166,62 @@ mod tests {
         // Why, the rule's policy, the subset's («» where there is no such subset), mode, level, lost.
         for (why, top, subset, expected, level, is_lost) in [
             ("nothing said: Istio decides", "-", "", "auto", None, false),
-            ("no tls: auto-mTLS (istio.io/latest/docs/ops/configuration/traffic-management/tls-configuration)", "auto random", "", "auto", None, false),
+            (
+                "no tls: auto-mTLS (istio.io/latest/docs/ops/configuration/traffic-management/tls-configuration)",
+                "auto random",
+                "",
+                "auto",
+                None,
+                false,
+            ),
             ("the rule", "mutual", "", "ISTIO_MUTUAL", Some(Level::Rule), false),
             ("the port", "mutual/disable", "", "DISABLE", Some(Level::Port(0)), false),
             // istio.io/latest/docs/reference/config/networking/destination-rule/#TrafficPolicy-PortTrafficPolicy
             ("a port without tls inherits nothing", "mutual/random", "", "auto", None, false),
             ("and so a DISABLE is lost", "disable/random", "", "auto", None, true),
             ("a subset without a policy", "mutual", "-", "ISTIO_MUTUAL", Some(Level::Rule), false),
-            ("a subset without tls (MergeTrafficPolicy)", "mutual", "auto random", "ISTIO_MUTUAL", Some(Level::Rule), false),
+            (
+                "a subset without tls (MergeTrafficPolicy)",
+                "mutual",
+                "auto random",
+                "ISTIO_MUTUAL",
+                Some(Level::Rule),
+                false,
+            ),
             ("a subset overrides", "mutual", "disable", "DISABLE", Some(Level::Subset(0)), false),
-            ("a subset overrides the rule's port too", "auto/simple", "disable", "DISABLE", Some(Level::Subset(0)), false),
+            (
+                "a subset overrides the rule's port too",
+                "auto/simple",
+                "disable",
+                "DISABLE",
+                Some(Level::Subset(0)),
+                false,
+            ),
             ("a subset's port", "mutual", "simple/disable", "DISABLE", Some(Level::SubsetPort(0, 0)), false),
             ("a subset's port without tls replaces all", "disable", "auto/random", "auto", None, true),
-            ("a subset that mends what the port lost", "disable/random", "simple", "SIMPLE", Some(Level::Subset(0)), false),
+            (
+                "a subset that mends what the port lost",
+                "disable/random",
+                "simple",
+                "SIMPLE",
+                Some(Level::Subset(0)),
+                false,
+            ),
         ] {
             let subsets = match subset {
                 "" => vec![],
                 text => vec![Subset { name: "v1".into(), policy: policy(text) }],
             };
             let rule = DestinationRule { policy: policy(top), subsets, ..DestinationRule::default() };
-            let selected = Selected { rule: &rule, merged: vec![&rule], step: Step::Service, fit: Fit::Exact };
+            let selected =
+                Selected { rule: &rule, merged: vec![&rule], step: Step::Service, fit: Fit::Exact };
             let found = effective(&selected, 6379, (!subset.is_empty()).then_some("v1"));
             let found_level = found.tls.map(|(_, place)| place.level);
-            assert_eq!((mode(&found), found_level, found.lost_disable.is_some()), (expected, level, is_lost), "{why}");
+            assert_eq!(
+                (mode(&found), found_level, found.lost_disable.is_some()),
+                (expected, level, is_lost),
+                "{why}"
+            );
             let other = effective(&selected, 1, None);
             assert!(other.lost_disable.is_none(), "{why}: another port");
         }
@@ -205,7 +242,8 @@ mod tests {
                 text => vec![Subset { name: "v1".into(), policy: policy(text) }],
             };
             let rule = DestinationRule { policy: policy(top), subsets, ..DestinationRule::default() };
-            let selected = Selected { rule: &rule, merged: vec![&rule], step: Step::Service, fit: Fit::Exact };
+            let selected =
+                Selected { rule: &rule, merged: vec![&rule], step: Step::Service, fit: Fit::Exact };
             let found = effective(&selected, 6379, (!subset.is_empty()).then_some("v1"));
             assert_eq!(found.of_endpoints.map(|(tls, _)| tls.mode), expected, "{top} | {subset}");
         }
@@ -229,9 +267,14 @@ mod tests {
                 text => vec![Subset { name: "v1".into(), policy: policy(text) }],
             };
             let rule = DestinationRule { policy: policy(top), subsets, ..DestinationRule::default() };
-            let selected = Selected { rule: &rule, merged: vec![&rule], step: Step::Service, fit: Fit::Exact };
+            let selected =
+                Selected { rule: &rule, merged: vec![&rule], step: Step::Service, fit: Fit::Exact };
             let found = effective(&selected, 6379, (!subset.is_empty()).then_some("v1"));
-            assert_eq!((found.passthrough.is_some(), found.is_passthrough_asked), (counts, is_asked), "{top} | {subset}");
+            assert_eq!(
+                (found.passthrough.is_some(), found.is_passthrough_asked),
+                (counts, is_asked),
+                "{top} | {subset}"
+            );
         }
     }
 }

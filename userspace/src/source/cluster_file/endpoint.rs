@@ -86,7 +86,8 @@ struct Port {
     #[serde(deserialize_with = "or_default")]
     name: Box<str>,
     protocol: Option<Box<str>>,
-    port: Option<u16>,
+    #[serde(rename = "port")]
+    number: Option<u16>,
 }
 
 /// Numbers and names of the TCP ports; no number for all, where there are no ports or one of them has none.
@@ -95,7 +96,7 @@ fn tcp_ports(ports: Vec<Port>) -> Vec<(Option<u16>, Box<str>)> {
         return vec![(None, "".into())];
     }
     let tcp = ports.into_iter().filter(|port| is_tcp(port.protocol.as_deref()));
-    tcp.map(|port| (port.port, port.name)).collect()
+    tcp.map(|port| (port.number, port.name)).collect()
 }
 
 /// The endpoints of a slice, whether ready or not: an address tells who it is all the same.

@@ -131,12 +131,12 @@ impl Collected {
             self.cluster.istio.is_listed = true;
         }
         let result = match (object.group(), object.kind.as_str()) {
-            ("", "Pod") => {
-                object.read().and_then(|pod| pod::convert(pod, &mut self.tally)).map(|(pod, control_plane)| {
+            ("", "Pod") => object.read().and_then(|pod| pod::convert(pod, &mut self.tally)).map(
+                |(pod, control_plane)| {
                     self.cluster.pods.push(pod);
                     self.cluster.istio.control_planes.extend(control_plane);
-                })
-            }
+                },
+            ),
             ("", "Service") => object
                 .read()
                 .and_then(|service| service::convert(service, &mut self.tally))

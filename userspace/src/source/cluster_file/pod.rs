@@ -129,7 +129,8 @@ fn control_plane(metadata: &Metadata, spec: &Spec) -> Option<ControlPlane> {
 /// Tag of the image of the container that is meant.
 fn version_of(spec: &Spec, is_meant: impl Fn(&str) -> bool) -> Option<Box<str>> {
     let all = spec.containers.iter().chain(&spec.init_containers);
-    let image = all.filter(|container| is_meant(&container.name)).map(|container| &*container.image).next()?;
+    let image =
+        all.filter(|container| is_meant(&container.name)).map(|container| &*container.image).next()?;
     tag(image)
 }
 

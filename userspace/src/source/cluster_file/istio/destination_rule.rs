@@ -88,8 +88,9 @@ pub(super) fn convert(rule: WireRule) -> Result<DestinationRule, Box<str>> {
     if spec.host.is_empty() {
         return Err("`spec` has no host".into());
     }
-    let subset =
-        |subset: WireSubset| Ok(Subset { name: subset.name, policy: optional(subset.traffic_policy, policy)? });
+    let subset = |subset: WireSubset| {
+        Ok(Subset { name: subset.name, policy: optional(subset.traffic_policy, policy)? })
+    };
     Ok(DestinationRule {
         created: metadata.created(),
         namespace: metadata.namespace,

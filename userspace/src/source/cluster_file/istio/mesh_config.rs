@@ -1,4 +1,4 @@
-//! The mesh's configuration, which Istio keeps as YAML in a ConfigMap, reduced to facts; knows no other kind.
+//! The mesh's configuration, which Istio keeps as YAML in a `ConfigMap`, reduced to facts; knows no other kind.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::{
     source::cluster_file::object::{Metadata, or_default},
 };
 
-/// Name of the ConfigMap; with a revision, `istio-REVISION` (istio `pilot/pkg/bootstrap/mesh.go`, `getMeshConfigMapName`).
+/// Name of the `ConfigMap`; with a revision, `istio-REVISION` (istio `pilot/pkg/bootstrap/mesh.go`, `getMeshConfigMapName`).
 const NAME: &str = "istio";
 
 /// Key of the configuration (istio `pilot/pkg/bootstrap/mesh.go`).
@@ -39,8 +39,8 @@ impl MeshConfig {
     }
 }
 
-/// What a ConfigMap tells of the mesh; none where it is another one.
-pub(super) fn convert(map: WireConfigMap) -> Option<MeshConfig> {
+/// What a `ConfigMap` tells of the mesh; none where it is another one.
+pub(super) fn convert(map: &WireConfigMap) -> Option<MeshConfig> {
     let name = map.metadata.name.strip_prefix(NAME)?;
     let text = map.data.get(KEY).filter(|_| name.is_empty() || name.starts_with('-'))?;
     Some(MeshConfig {

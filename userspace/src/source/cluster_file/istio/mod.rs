@@ -38,10 +38,12 @@ pub(super) fn is_used(group: &str, kind: &str) -> bool {
 pub(super) fn add(object: &Object<'_>, istio: &mut Istio, tally: &mut Tally) -> Result<(), Box<str>> {
     match object.kind.as_str() {
         "DestinationRule" => istio.destination_rules.push(destination_rule::convert(object.read()?)?),
-        "PeerAuthentication" => istio.peer_authentications.push(peer_authentication::convert(object.read()?)?),
+        "PeerAuthentication" => {
+            istio.peer_authentications.push(peer_authentication::convert(object.read()?)?);
+        }
         "ServiceEntry" => istio.service_entries.push(service_entry::convert(object.read()?)?),
         "WorkloadEntry" => istio.workload_entries.push(service_entry::convert_workload(object.read()?)?),
-        kind => match mesh_config::convert(object.read()?) {
+        kind => match mesh_config::convert(&object.read()?) {
             Some(config) => config.add_to(istio),
             None => tally.unused(kind),
         },

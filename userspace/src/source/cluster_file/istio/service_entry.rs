@@ -95,14 +95,10 @@ pub(super) fn convert(entry: WireEntry) -> Result<ServiceEntry, Box<str>> {
     })
 }
 
-/// The fact that this WorkloadEntry is; why not, where it is none.
+/// The fact that this `WorkloadEntry` is; why not, where it is none.
 pub(super) fn convert_workload(entry: WireWorkloadEntry) -> Result<WorkloadEntry, Box<str>> {
     let metadata = entry.metadata.named()?;
-    Ok(WorkloadEntry {
-        namespace: metadata.namespace,
-        name: metadata.name,
-        workload: workload(entry.spec),
-    })
+    Ok(WorkloadEntry { namespace: metadata.namespace, name: metadata.name, workload: workload(entry.spec) })
 }
 
 fn workload(workload: WireWorkload) -> Workload {

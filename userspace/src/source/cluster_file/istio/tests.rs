@@ -59,8 +59,11 @@ fn destination_rules_are_read() {
     assert_eq!((rule.created, rule.export_to.len()), (Time(2_000_000_000), 2));
     assert_eq!(rule.selector, Some(labels("app", "web")));
     let policy = rule.policy.as_ref().unwrap();
-    let tls =
-        ClientTls { mode: ClientMode::IstioMutual, sni: Some("s".into()), subject_alt_names: vec!["n".into()] };
+    let tls = ClientTls {
+        mode: ClientMode::IstioMutual,
+        sni: Some("s".into()),
+        subject_alt_names: vec!["n".into()],
+    };
     assert_eq!((policy.tls.as_ref(), policy.load_balancer), (Some(&tls), Some(LoadBalancer::Passthrough)));
     let [first, second] = policy.ports.as_slice() else { panic!("{policy:?}") };
     assert_eq!((first.port, &first.tls, first.load_balancer), (6379, &None, Some(LoadBalancer::Other)));
@@ -94,7 +97,10 @@ fn entries_are_read() {
         "workloadSelector": {"labels": {"app": "db"}}});
     let found = istio(object(GROUPS[0], "ServiceEntry", &spec)).service_entries;
     let [entry] = found.as_slice() else { panic!("{found:?}") };
-    assert_eq!((entry.external, entry.passthrough, &entry.selector), (false, false, &Some(labels("app", "db"))));
+    assert_eq!(
+        (entry.external, entry.passthrough, &entry.selector),
+        (false, false, &Some(labels("app", "db")))
+    );
     let port = EntryPort { name: "db".into(), number: 3306, target: Some(13306), protocol: "MySQL".into() };
     assert_eq!(entry.ports, [port]);
     let machine = Workload {
@@ -104,7 +110,10 @@ fn entries_are_read() {
     };
     assert_eq!(entry.endpoints, [machine, Workload::default()]);
     let bare = istio(object(GROUPS[0], "ServiceEntry", &json!({"hosts": ["a"]}))).service_entries;
-    assert!(bare.iter().all(|entry| entry.external && entry.passthrough), "what is not said is the first of its kind");
+    assert!(
+        bare.iter().all(|entry| entry.external && entry.passthrough),
+        "what is not said is the first of its kind"
+    );
     let workload = json!({"address": "10.9.9.9", "serviceAccount": "vm"});
     let found = istio(object(GROUPS[0], "WorkloadEntry", &workload)).workload_entries;
     assert!(found.iter().all(|entry| entry.workload.has_service_account) && found.len() == 1, "{found:?}");
@@ -135,9 +144,7 @@ fn versions_are_tags_of_images() {
 
 #[test]
 fn the_mesh_configuration_is_read() {
-    let map = |name: &str, mesh: &str| {
-        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"namespace": "istio-system", "name": name}, "data": {"mesh": mesh}})
-    };
+    let map = |name: &str, mesh: &str| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"namespace": "istio-system", "name": name}, "data": {"mesh": mesh}});
     for name in ["istio", "istio-canary"] {
         let found = istio(map(name, "enableAutoMtls: false\nrootNamespace: mesh\n"));
         assert_eq!((found.auto_mtls, found.root_namespace.as_deref()), (Some(false), Some("mesh")), "{name}");
@@ -147,7 +154,8 @@ fn the_mesh_configuration_is_read() {
     assert_eq!((found.auto_mtls, found.root_namespace), (None, None));
     let without_data = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "istio"}});
     for other in [map("istiod", "a: b"), map("other", "a: b"), without_data] {
-        let shown: Vec<String> = reading(&[other.clone()]).ignored.iter().map(ToString::to_string).collect();
+        let shown: Vec<String> =
+            reading(std::slice::from_ref(&other)).ignored.iter().map(ToString::to_string).collect();
         assert_eq!(shown, ["1 ConfigMap"], "{other}");
     }
 }
@@ -156,11 +164,31 @@ fn the_mesh_configuration_is_read() {
 fn what_is_not_known_is_counted_and_what_is_missing_then_is_not_known() {
     for (version, kind, spec, expected) in [
         (GROUPS[0], "DestinationRule", json!({}), "`spec` has no host"),
-        (GROUPS[0], "DestinationRule", json!({"host": "a", "trafficPolicy": {"tls": {"mode": "QUIC"}}}), "`QUIC` is no TLS mode that is known"),
-        (GROUPS[0], "DestinationRule", json!({"host": "a", "subsets": [{"name": "b", "trafficPolicy": {"tls": {"mode": "x"}}}]}), "`x` is no TLS mode that is known"),
+        (
+            GROUPS[0],
+            "DestinationRule",
+            json!({"host": "a", "trafficPolicy": {"tls": {"mode": "QUIC"}}}),
+            "`QUIC` is no TLS mode that is known",
+        ),
+        (
+            GROUPS[0],
+            "DestinationRule",
+            json!({"host": "a", "subsets": [{"name": "b", "trafficPolicy": {"tls": {"mode": "x"}}}]}),
+            "`x` is no TLS mode that is known",
+        ),
         (GROUPS[0], "DestinationRule", json!({"host": 3}), "invalid type: integer `3`, expected a string"),
-        (GROUPS[1], "PeerAuthentication", json!({"mtls": {"mode": "MAYBE"}}), "`MAYBE` is no mTLS mode that is known"),
-        (GROUPS[1], "PeerAuthentication", json!({"portLevelMtls": {"80": {"mode": "x"}}}), "`x` is no mTLS mode that is known"),
+        (
+            GROUPS[1],
+            "PeerAuthentication",
+            json!({"mtls": {"mode": "MAYBE"}}),
+            "`MAYBE` is no mTLS mode that is known",
+        ),
+        (
+            GROUPS[1],
+            "PeerAuthentication",
+            json!({"portLevelMtls": {"80": {"mode": "x"}}}),
+            "`x` is no mTLS mode that is known",
+        ),
         (GROUPS[0], "ServiceEntry", json!({"location": "MOON"}), "`MOON` is no location that is known"),
     ] {
         let good = object(GROUPS[1], "PeerAuthentication", &json!({}));
