@@ -125,6 +125,7 @@ mod tests {
           },
           "incomplete": false,
           "kind": "finding",
+          "last_seen": "2020-05-14T07:30:01.000000000Z",
           "listener": {
             "behaviour": "silent",
             "first_bytes": "",
@@ -179,6 +180,7 @@ mod tests {
           },
           "incomplete": true,
           "kind": "finding",
+          "last_seen": "2020-05-14T07:30:01.000000000Z",
           "listener": {
             "behaviour": "plaintext",
             "first_bytes": "2d4552520d0a",
