@@ -11,6 +11,7 @@ use crate::{
     update::{Behaviour, Code, EndedBy, Outcome, Party},
     verdict::{
         case::{Acceptor, Case, PassedOn, SentHello},
+        declaration,
         mtls_rejected::{Refusal, refusal},
     },
 };
@@ -28,6 +29,7 @@ pub fn of(code: Code, case: &Case<'_>) -> Vec<Box<str>> {
     ]
     .into_iter()
     .flatten()
+    .chain(declaration::sentences(case))
     .map(String::into_boxed_str)
     .collect()
 }

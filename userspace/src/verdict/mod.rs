@@ -3,6 +3,7 @@
 
 pub mod case;
 pub mod cause;
+mod declaration;
 pub mod destination_rule;
 pub mod double_tls;
 pub mod evidence;
@@ -14,8 +15,11 @@ pub mod plaintext_to_mtls;
 mod readme;
 mod selected_rule;
 pub mod server_first_deadlock;
+#[cfg(test)]
+mod situation;
 pub mod tls_to_http_port;
 pub mod tls_to_plaintext;
+mod words;
 
 use crate::{
     policy::interception::Interception,

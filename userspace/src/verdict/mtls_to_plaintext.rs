@@ -4,6 +4,7 @@ use std::ops::RangeInclusive;
 
 use crate::{
     event::time::MILLISECOND_NS,
+    policy::interception::Interception,
     update::{Behaviour, Confidence},
     verdict::{
         case::{Case, PassedOn},
@@ -54,6 +55,11 @@ fn is_told_by_end(case: &Case<'_>) -> bool {
     is_hello_sized && is_declared && without_answer(case).is_some()
 }
 
+/// Of a proxy that was seen, only this can be declared: where connections go past it, it would not have been seen.
+fn is_told_to_pass_on(case: &Case<'_>) -> bool {
+    case.declared.interception() == Some(Interception::Captured) && case.declared.takes_mtls() == Some(false)
+}
+
 fn without_answer(case: &Case<'_>) -> Option<Confidence> {
     let speaks_tls = case.knowledge.tls.is_some();
     let gave_up_soon = case.behaviour == Behaviour::Silent
@@ -64,7 +70,7 @@ fn without_answer(case: &Case<'_>) -> Option<Confidence> {
     let has_proxy = has_proxy_at_destination(case);
     // A proxy takes both plaintext and mTLS, so neither its silence nor its plaintext to others says anything, unless it
     // was seen to pass the hello on as it is, or is told to.
-    let passes_on = case.passed_on == PassedOn::Hello || case.declared.takes_mtls() == Some(false);
+    let passes_on = case.passed_on == PassedOn::Hello || is_told_to_pass_on(case);
     let answers_itself = has_proxy == Some(true) && !passes_on;
     if speaks_tls || gave_up_soon || answers_itself {
         return None;

@@ -29,7 +29,7 @@ fn text(_case: &Case<'_>) -> String {
 }
 
 fn fix(case: &Case<'_>) -> Fix {
-    let manifest = destination_rule::host(case).map(|host| destination_rule::mutual(&host));
+    let manifest = destination_rule::mutual(case);
     Fix {
         text: "Upgrade Istio to 1.7.5, 1.8 or later; until then, turn mTLS on for this host with this DestinationRule, if all of \
                its endpoints have a sidecar"

@@ -34,11 +34,10 @@ fn text(case: &Case<'_>) -> String {
 }
 
 fn fix(case: &Case<'_>) -> Fix {
-    let host = destination_rule::host(case);
     Fix {
         text: "Turn the mesh's TLS off for this destination, so that the application's own TLS goes through as it is (or give \
                the destination a sidecar, and let the application speak plaintext)"
             .into(),
-        manifest: host.map(|host| destination_rule::manifest(&host).into()),
+        manifest: destination_rule::fix(case).manifest,
     }
 }

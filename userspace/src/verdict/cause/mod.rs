@@ -1,21 +1,32 @@
 //! Why it is wrong, and what mends that: one cause a file, asked in order; the first that applies is told.
 
 mod address_outside_of_services;
+mod broken_release;
 mod client_certificate_refused;
 mod client_without_sidecar;
 mod destination_rule_disables_mtls;
+mod destination_rule_mtls;
 mod endpoint_without_label;
+mod excluded_inbound_port;
 mod headless_auto_mtls_off;
 mod headless_mixed_endpoints;
 mod headless_unconditional_mtls;
 mod hello_refused;
 mod http_declared_port;
+mod interception_off;
+mod label_without_proxy;
+mod lost_disable;
+mod machine_without_proxy;
+mod not_intercepted;
 mod origination_over_app_tls;
+mod peer_authentication_disable;
 mod plaintext_client_of_server_first;
 mod plaintext_from_sidecar;
 mod server_identity_refused;
+mod stale_configuration;
 mod stale_plaintext;
 mod tls_origination;
+mod unchecked_passthrough;
 mod unconditional_mtls;
 mod undeclared_server_first;
 
@@ -44,7 +55,21 @@ pub struct Rule {
     pub fix: fn(&Case<'_>) -> Fix,
 }
 
-const MTLS_TO_PLAINTEXT: &[Rule] = &[headless_unconditional_mtls::RULE, unconditional_mtls::RULE];
+const MTLS_TO_PLAINTEXT: &[Rule] = &[
+    excluded_inbound_port::RULE,
+    interception_off::RULE,
+    not_intercepted::RULE,
+    destination_rule_mtls::RULE,
+    peer_authentication_disable::RULE,
+    lost_disable::RULE,
+    unchecked_passthrough::RULE,
+    broken_release::RULE,
+    label_without_proxy::RULE,
+    machine_without_proxy::RULE,
+    stale_configuration::RULE,
+    headless_unconditional_mtls::RULE,
+    unconditional_mtls::RULE,
+];
 const MTLS_REJECTED: &[Rule] =
     &[hello_refused::RULE, server_identity_refused::RULE, client_certificate_refused::RULE];
 const PLAINTEXT_TO_MTLS: &[Rule] = &[

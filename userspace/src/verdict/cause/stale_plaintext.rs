@@ -28,11 +28,10 @@ fn text(_case: &Case<'_>) -> String {
 }
 
 fn fix(case: &Case<'_>) -> Fix {
-    let host = destination_rule::host(case);
     Fix {
         text: "Restart the client's pod, or change anything that makes istiod send clusters again; this DestinationRule makes it \
                independent of the endpoints, if all of them have a sidecar"
             .into(),
-        manifest: host.map(|host| destination_rule::mutual(&host).into()),
+        manifest: destination_rule::mutual(case).map(Into::into),
     }
 }

@@ -1,0 +1,145 @@
+//! `stale-configuration`: the sidecar uses mTLS though all that is declared says plaintext.
+
+use crate::{
+    policy::{
+        expectation::{Because, Does},
+        version::Version,
+    },
+    update::Fix,
+    verdict::{
+        case::Case,
+        cause::Rule,
+        destination_rule::{self, is_host_name},
+        words::host,
+    },
+};
+
+/// The first release that renews no clusters when only the endpoints of a headless Service change (istio#60803); for ports
+/// that are HTTP already since 1.21 (istio#48235).
+const NO_RENEWAL_SINCE: Version = Version::new(1, 31, 0);
+
+pub(super) const RULE: Rule = Rule {
+    code: "stale-configuration",
+    situation: "the sidecar uses mTLS though by all that is declared it should not: its configuration is older than the endpoints, labels or rules",
+    confirmed_by: "rules, policies and the labels of all endpoints, evaluated as Istio does",
+    refuted_by: "the sidecar's own configuration is of today",
+    mend: "a push: a moment of waiting, a change that makes istiod send clusters again, or a restart of the client",
+    applies,
+    text,
+    fix,
+};
+
+fn because<'a>(case: &Case<'a>) -> Option<Because<'a>> {
+    let expectation = case.declared.expectation()?;
+    (expectation.does == Does::Plaintext).then_some(expectation.because)
+}
+
+fn applies(case: &Case<'_>) -> bool {
+    because(case).is_some()
+}
+
+fn text(case: &Case<'_>) -> String {
+    let Some(because) = because(case) else { return String::new() };
+    let why = match because {
+        Because::Rule(_, place) => {
+            format!("DestinationRule {}/{} turns mTLS off", place.rule.namespace, place.rule.name)
+        }
+        Because::OneUnlabelled(name) => {
+            format!("its endpoint {name} has no sidecar, which is plaintext for all of them")
+        }
+        Because::NoEndpoint => "it has no endpoint".to_owned(),
+        Because::NoLabel => "the endpoint has no sidecar".to_owned(),
+        Because::ServersDisable => "a PeerAuthentication has mode DISABLE for its servers".to_owned(),
+        Because::NotAutomatic => "the mesh does not turn mTLS on by itself".to_owned(),
+        Because::External => "a ServiceEntry declares it outside the mesh".to_owned(),
+        Because::Release(version) => format!("Istio {version} uses none for headless Services"),
+        Because::Label | Because::AllLabelled | Because::NotAsked(_) => "it should not".to_owned(),
+    };
+    let known =
+        case.declared.version().filter(|version| *version >= NO_RENEWAL_SINCE && is_of_endpoints(because));
+    let known = known.map(|version| {
+        format!(". Istio {version} does not renew clusters when only endpoints of a headless Service change (istio#60803)")
+    });
+    format!(
+        "by all that is declared the sidecar should speak plaintext to {} ({why}), and it uses mTLS: its configuration is older than \
+         that{}",
+        host(case),
+        known.unwrap_or_default()
+    )
+}
+
+/// It is the endpoints that changed.
+fn is_of_endpoints(because: Because<'_>) -> bool {
+    matches!(because, Because::OneUnlabelled(_) | Because::NoEndpoint)
+}
+
+fn fix(case: &Case<'_>) -> Fix {
+    let restart = restart(case).map(|command| format!(": {command}")).unwrap_or_default();
+    if let Some(Because::Rule(..)) = because(case) {
+        return Fix {
+            text: format!(
+                "Wait a moment: the rule is there, and the sidecar gets it with the next push. If it does not (istioctl \
+                 proxy-status shows it as stale), restart the client{restart}"
+            )
+            .into(),
+            manifest: None,
+        };
+    }
+    let Fix { text, manifest } = destination_rule::fix(case);
+    Fix {
+        text: format!("Restart the client, so that its sidecar asks for all clusters again{restart}. And, so that it stays so: {text}")
+            .into(),
+        manifest,
+    }
+}
+
+fn restart(case: &Case<'_>) -> Option<String> {
+    let (kind, name) = case.client.workload.as_deref()?.split_once('/')?;
+    let namespace = case.client.namespace.as_deref()?;
+    let is_known = matches!(kind, "Deployment" | "StatefulSet" | "DaemonSet");
+    (is_known && is_host_name(name) && is_host_name(namespace))
+        .then(|| format!("kubectl rollout restart {} {name} -n {namespace}", kind.to_ascii_lowercase()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::RULE;
+    use crate::{
+        event::istio::ClientMode,
+        verdict::situation::{Situation, policy, rule},
+    };
+
+    #[test]
+    fn plaintext_was_to_be_expected() {
+        let disabled = Situation::default().with(|cluster| {
+            cluster.istio.destination_rules = vec![rule("data", "redis", policy(Some(ClientMode::Disable)))];
+        });
+        let mixed = Situation::default().with(|cluster| Situation::inject(&mut cluster.pods[2]));
+        let new = Situation::default().with(|cluster| cluster.pods[0].proxy_version = Some("1.31.0".into()));
+        let normal = Situation::default().with(|cluster| cluster.services[0].headless = false);
+        for (situation, words, has_manifest) in [
+            (Situation::default(), "its endpoint redis-0 has no sidecar", true),
+            (mixed, "its endpoint redis-0 has no sidecar", true),
+            (new, "Istio 1.31.0 does not renew clusters", true),
+            (normal, "the endpoint has no sidecar", true),
+            (disabled, "DestinationRule data/r turns mTLS off", false),
+        ] {
+            assert!(situation.with_case(RULE.applies), "{words}");
+            let text = situation.with_case(RULE.text);
+            assert!(text.contains(words), "{text}");
+            let fix = situation.with_case(RULE.fix);
+            assert!(fix.text.contains("kubectl rollout restart deployment web -n app"), "{fix:?}");
+            assert_eq!(fix.manifest.is_some(), has_manifest, "{fix:?}");
+        }
+    }
+
+    #[test]
+    fn mtls_was_to_be_expected_or_nothing_is_known() {
+        let all =
+            Situation::default().with(|cluster| cluster.pods[1..].iter_mut().for_each(Situation::inject));
+        let unlisted = Situation::default().with(|cluster| cluster.istio.is_listed = false);
+        for situation in [all, unlisted] {
+            assert!(!situation.with_case(RULE.applies), "{situation:?}");
+        }
+    }
+}

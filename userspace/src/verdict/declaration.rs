@@ -1,0 +1,66 @@
+//! What the cluster declares for a case, in sentences that can be checked with kubectl. Pure.
+
+use crate::{
+    policy::{Rule, interception::Interception, peer_authentication::Scope},
+    tls::mesh::Mesh,
+    verdict::{case::Case, words::host},
+};
+
+/// The sentences, as far as anything is known.
+pub(super) fn sentences(case: &Case<'_>) -> Vec<String> {
+    [of_rule(case), of_endpoints(case), of_server(case), of_version(case)].into_iter().flatten().collect()
+}
+
+fn of_rule(case: &Case<'_>) -> Option<String> {
+    let client = case.declared.client()?;
+    let host = host(case);
+    Some(match case.declared.rule() {
+        Rule::Taken(selected) => format!(
+            "for clients in namespace {} and host {host}, DestinationRule {}/{} counts",
+            client.namespace, selected.rule.namespace, selected.rule.name
+        ),
+        Rule::None => {
+            format!("no DestinationRule of the cluster file counts for clients in namespace {} and host {host}", client.namespace)
+        }
+        Rule::NotKnown if case.declared.is_listed() || !is_of_istio(case) => return None,
+        Rule::NotKnown => {
+            "the cluster file has no objects of Istio's kinds: what DestinationRules and PeerAuthentications say is not known".to_owned()
+        }
+    })
+}
+
+/// Nothing in the attempt is another mesh's.
+fn is_of_istio(case: &Case<'_>) -> bool {
+    case.hello.is_none_or(|sent| sent.mesh.mesh == Mesh::Istio)
+}
+
+fn of_endpoints(case: &Case<'_>) -> Option<String> {
+    let endpoints = case.declared.endpoints().filter(|endpoints| endpoints.all > 0)?;
+    Some(format!(
+        "endpoints: {}; with a mesh proxy: {}; with the label security.istio.io/tlsMode: {}",
+        endpoints.all, endpoints.with_proxy, endpoints.labelled
+    ))
+}
+
+fn of_server(case: &Case<'_>) -> Option<String> {
+    // Without a proxy no mode counts.
+    case.declared.interception().filter(|interception| *interception != Interception::NoProxy)?;
+    let effective = case.declared.server_mode()?;
+    let mode = effective.mode.name();
+    Some(match (effective.policy, effective.scope) {
+        (Some(policy), scope) => {
+            let of = match scope {
+                Scope::Mesh => "the mesh",
+                Scope::Namespace => "its namespace",
+                Scope::Workload => "this workload",
+                Scope::Port | Scope::Default => "this port",
+            };
+            format!("PeerAuthentication {}/{} has mode {mode} for {of}", policy.namespace, policy.name)
+        }
+        (None, _) => format!("no PeerAuthentication counts for the server, which is mode {mode}"),
+    })
+}
+
+fn of_version(case: &Case<'_>) -> Option<String> {
+    Some(format!("the mesh is Istio {}", case.declared.version()?))
+}
