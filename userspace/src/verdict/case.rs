@@ -51,6 +51,14 @@ pub struct Case<'a> {
     pub declared: Declared<'a>,
 }
 
+impl Case<'_> {
+    /// The connecting socket is a mesh proxy's, or its owner is not known and its pod has a mesh proxy, which speaks for it.
+    pub fn may_be_from_proxy(&self) -> bool {
+        let is_unknown = self.client.process.is_none() && self.client.uid.is_none();
+        self.is_from_proxy || (is_unknown && self.client.sidecar == Some(true))
+    }
+}
+
 /// A hello that a mesh wrote.
 #[derive(Clone, Copy, Debug)]
 pub struct SentHello<'a> {

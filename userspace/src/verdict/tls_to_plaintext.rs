@@ -21,7 +21,7 @@ pub fn confidence(case: &Case<'_>) -> Option<Confidence> {
         Some(leg) => leg.hello.is_none() && (leg.client_class.is_some() || is_declared),
         None => is_declared,
     };
-    if !case.is_from_proxy || case.is_taken_over || !is_originated {
+    if !case.may_be_from_proxy() || case.is_taken_over || !is_originated {
         return None;
     }
     match case.behaviour {

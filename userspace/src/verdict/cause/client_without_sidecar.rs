@@ -17,7 +17,7 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn applies(case: &Case<'_>) -> bool {
-    !case.is_from_proxy
+    !case.may_be_from_proxy()
 }
 
 fn text(case: &Case<'_>) -> String {
