@@ -56,7 +56,7 @@ fn what_cannot_be_read_at_all_says_what_it_is_and_what_to_try() {
             "the file is neither a recording nor a packet capture; they are made with `mtlsnoop trace -w FILE`",
         ),
         (b"\xd4\xc3\xb2\xa1\x02\x00\x04\x00", "the packet capture ends within its header"),
-        (b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03", "compressed with gzip; decompress it first: `gunzip`"),
+        (b"\x28\xb5\x2f\xfd\x04\x58\x00\x00", "compressed with zstd; decompress it first: `unzstd`"),
         (
             &newer,
             "has format version 9, and this mtlsnoop reads version 3; analyze it with the mtlsnoop that recorded it",

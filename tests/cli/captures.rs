@@ -1,15 +1,26 @@
 //! `analyze` on packet captures, and on several files at once.
 
-use std::fs;
+use std::{
+    fs::{self, File},
+    io::{Read as _, Write as _},
+    process::Stdio,
+};
 
 use data_encoding::HEXLOWER;
+use flate2::{Compression, write::GzEncoder};
 use mtlsnoop_tests::{
     capture_file::{Link, Pcap},
     conversation::{Conversation, End, Packet},
+    wait,
+};
+use nix::{
+    pty::openpty,
+    sys::signal::{Signal, kill},
+    unistd::Pid,
 };
 use serde_json::Value;
 
-use crate::program::{INCIDENT, Run, recording, run, scenario};
+use crate::program::{INCIDENT, Run, mtlsnoop, recording, run, scenario};
 
 /// When the recorded sidecar connects.
 const AT_NS: u64 = 1_599_917_903_100_400_000;
@@ -115,4 +126,66 @@ fn several_files_are_one_stream_and_each_is_named_when_it_is_broken() {
     assert!(run.stderr.contains("cut.pcap: cut short at byte"), "{run:?}");
     let (_folder, paths) = files(&[("a.pcap", Pcap::of(Link::Raw).file(&packets)), ("b.pcap", Vec::new())]);
     analyzed(&paths, &[]).fails_with(1, &["b.pcap", "the file is empty"]);
+}
+
+#[test]
+fn a_file_that_gzip_compressed_is_read_whatever_it_is() {
+    for (name, bytes) in [
+        ("a.pcap.gz", Pcap::of(Link::Raw).file(&captured(AT_NS))),
+        ("a.mtlsnoop.gz", recording(&scenario(INCIDENT))),
+    ] {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(&bytes).unwrap();
+        let (_folder, paths) = files(&[(name, encoder.finish().unwrap())]);
+        let run = analyzed(&paths, &[]);
+        assert_eq!((run.code, lines(&run, "finding").len()), (Some(0), 1), "{name}: {run:?}");
+    }
+}
+
+/// The incident, then so many bytes of empty packets that reading them takes a while.
+fn long() -> (tempfile::TempDir, String) {
+    const BYTES: u64 = 512 << 20;
+    let (folder, paths) = files(&[("long.pcap", Pcap::of(Link::Raw).file(&captured(AT_NS)))]);
+    let path = paths.into_iter().next().unwrap();
+    // Zeros are packets without a byte.
+    File::options().write(true).open(&path).unwrap().set_len(BYTES).unwrap();
+    (folder, path)
+}
+
+#[test]
+fn ctrl_c_ends_a_long_analysis_with_what_was_found_until_then() {
+    let (_folder, path) = long();
+    let mut command = mtlsnoop(&["analyze", &path, "-o", "json"]);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let process = child.id();
+    wait::until_true("it reads", std::time::Duration::from_secs(10), || {
+        let io = fs::read_to_string(format!("/proc/{process}/io"))?;
+        let read = io.lines().find_map(|line| line.strip_prefix("rchar: ")?.parse().ok());
+        Ok(read.unwrap_or(0_u64) > 8 << 20)
+    })
+    .unwrap();
+    kill(Pid::from_raw(process.try_into().unwrap()), Signal::SIGINT).unwrap();
+    let run = Run::from(child.wait_with_output().unwrap());
+    assert_eq!((run.code, lines(&run, "finding").len()), (Some(0), 1), "{run:?}");
+    assert_eq!(lines(&run, "summary").len(), 1, "{run:?}");
+    assert!(run.stderr.contains("interrupted"), "{run:?}");
+}
+
+#[test]
+fn progress_is_for_terminals_and_goes_away() {
+    let (_folder, path) = long();
+    let terminal = openpty(None, None).unwrap();
+    let mut command = mtlsnoop(&["analyze", &path, "-o", "json"]);
+    command.env("TERM", "xterm").stdout(Stdio::null()).stderr(terminal.slave);
+    let mut child = command.spawn().unwrap();
+    // The only other holder of the terminal's end, so that reading ends with the child.
+    drop(command);
+    let mut text = Vec::new();
+    // EIO is how the end of a terminal reads.
+    let _ = File::from(terminal.master).read_to_end(&mut text);
+    assert!(child.wait().unwrap().success());
+    let text = String::from_utf8_lossy(&text).into_owned();
+    assert!(text.contains("% of 512.00 MiB read"), "{text:?}");
+    let quiet = mtlsnoop(&["analyze", &path, "-o", "json"]).output().unwrap();
+    assert!(!String::from_utf8_lossy(&quiet.stderr).contains("% of"), "{quiet:?}");
 }

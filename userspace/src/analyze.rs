@@ -64,7 +64,7 @@ fn replay_into(
     is_interrupted: &AtomicBool,
 ) -> Result<(), OutputError> {
     while let Some(event) = source.next_event() {
-        if matches!(event, Event::Counted(_)) {
+        if matches!(event, Event::Counted(_) | Event::Tick(_)) {
             progress.set(source.offset());
         }
         let mut taken = Ok(());
@@ -76,7 +76,7 @@ fn replay_into(
         cluster.pass(event, &mut |event| envoys.pass(event, &mut take));
         taken?;
         if is_interrupted.load(Ordering::Relaxed) {
-            break;
+            source.stop();
         }
     }
     pipeline.finish()

@@ -111,7 +111,9 @@ pub enum Content {
     HeaderCutShort,
     /// A packet capture: pcap or pcapng.
     Capture,
-    /// Anything, compressed.
+    /// Anything, compressed with gzip.
+    Gzip,
+    /// Anything, compressed in another way.
     Compressed {
         /// With what.
         by: &'static str,
@@ -131,9 +133,11 @@ const CAPTURES: [[u8; 4]; 5] = [
     [0x0a, 0x0d, 0x0d, 0x0a],
 ];
 
-/// First bytes of compressed files, what they are compressed with, and what decompresses them.
-const COMPRESSIONS: [(&[u8], &str, &str); 4] = [
-    (&[0x1f, 0x8b], "gzip", "gunzip"),
+/// First bytes of what gzip writes (RFC 1952 §2.3.1).
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+
+/// First bytes of other compressed files, what they are compressed with, and what decompresses them.
+const COMPRESSIONS: [(&[u8], &str, &str); 3] = [
     (&[0x28, 0xb5, 0x2f, 0xfd], "zstd", "unzstd"),
     (&[0xfd, b'7', b'z', b'X', b'Z'], "xz", "unxz"),
     (b"BZh", "bzip2", "bunzip2"),
@@ -148,6 +152,7 @@ pub fn content(beginning: &[u8]) -> Content {
             Content::Recording { version: u16::from_le_bytes([*low, *high]) }
         }
         _ if MAGIC.starts_with(beginning) || beginning.starts_with(&MAGIC) => Content::HeaderCutShort,
+        _ if beginning.starts_with(&GZIP) => Content::Gzip,
         _ => {
             let compression = COMPRESSIONS.iter().find(|(magic, ..)| beginning.starts_with(magic));
             compression.map_or(Content::Other, |&(_, by, command)| Content::Compressed { by, command })

@@ -29,13 +29,10 @@ impl<R: Read> Replay<R> {
             Content::Recording { version } => Err(Reason::OtherVersion { found: version }),
             Content::Empty => Err(Reason::Empty),
             Content::HeaderCutShort => Err(Reason::HeaderCutShort),
-            Content::Capture | Content::Compressed { .. } | Content::Other => Err(Reason::Unknown),
+            Content::Capture | Content::Gzip | Content::Compressed { .. } | Content::Other => {
+                Err(Reason::Unknown)
+            }
         }
-    }
-
-    /// How many bytes of it were read.
-    pub fn offset(&self) -> u64 {
-        self.offset
     }
 
     /// The next event; none at the end. After an error there is nothing more to be had.

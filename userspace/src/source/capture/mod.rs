@@ -38,11 +38,16 @@ pub fn link_name(number: u16) -> &'static str {
     link::name(number)
 }
 
+/// Packets that are read at most before something is told.
+const UNTOLD_MAX: u32 = 1 << 16;
+
 /// A packet capture, event by event.
 #[derive(Debug)]
 pub struct CaptureFile<R> {
     packets: Packets<R>,
     tracker: Tracker,
+    /// Packets since something was told.
+    untold: u32,
     broken: Option<Broken>,
     is_over: bool,
 }
@@ -50,18 +55,19 @@ pub struct CaptureFile<R> {
 impl<R: Read> CaptureFile<R> {
     /// Reads from anything that gives bytes; `node` is what the capture is called.
     pub fn new(from: R, node: &str) -> Result<Self, Reason> {
-        Ok(Self { packets: Packets::open(from)?, tracker: Tracker::new(node), broken: None, is_over: false })
+        Ok(Self {
+            packets: Packets::open(from)?,
+            tracker: Tracker::new(node),
+            untold: 0,
+            broken: None,
+            is_over: false,
+        })
     }
 
     /// Of so many connections at a time, and no more; the oldest goes first, and is counted.
     #[must_use]
     pub fn with_limit(self, connections: usize) -> Self {
         Self { tracker: self.tracker.with_limit(connections), ..self }
-    }
-
-    /// How many bytes of it were read.
-    pub fn offset(&self) -> u64 {
-        self.packets.offset()
     }
 
     /// A link type in it that is not read.
@@ -72,7 +78,8 @@ impl<R: Read> CaptureFile<R> {
     /// The next event; none at the end. After an error there is nothing more to be had.
     pub fn next_event(&mut self) -> Result<Option<Event>, Broken> {
         loop {
-            if let Some(event) = self.tracker.next_event() {
+            if let Some(event) = self.next_told() {
+                self.untold = 0;
                 return Ok(Some(event));
             }
             if self.is_over {
@@ -80,6 +87,7 @@ impl<R: Read> CaptureFile<R> {
             }
             match self.packets.next_packet() {
                 Ok(Some(packet)) => {
+                    self.untold += 1;
                     let content = content(&packet);
                     self.tracker.take(packet.time, &content);
                 }
@@ -89,6 +97,22 @@ impl<R: Read> CaptureFile<R> {
                     self.finish();
                 }
             }
+        }
+    }
+
+    /// What is due, and at times that time passes: whoever reads may want to stop, or to say how far it is.
+    fn next_told(&mut self) -> Option<Event> {
+        let event = self.tracker.next_event();
+        if event.is_some() || self.untold < UNTOLD_MAX {
+            return event;
+        }
+        self.tracker.told_until().map(Event::Tick)
+    }
+
+    /// No more of it is read: what was read is told.
+    pub fn stop(&mut self) {
+        if !self.is_over {
+            self.finish();
         }
     }
 

@@ -102,11 +102,6 @@ impl<R: Read> Packets<R> {
         })
     }
 
-    /// How much of the file is done with.
-    pub(super) fn offset(&self) -> u64 {
-        self.window.offset()
-    }
-
     /// Packets that the capturing program says it dropped.
     pub(super) fn dropped(&self) -> u64 {
         match &self.format {

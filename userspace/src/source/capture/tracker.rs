@@ -50,6 +50,10 @@ pub(super) struct Tracker {
     tally: Tally,
     /// None before the first packet.
     now: Option<Time>,
+    /// The beginning, which goes before everything.
+    began: Option<Event>,
+    /// Of the first packet.
+    first: Time,
     counted_at: Time,
     is_finished: bool,
 }
@@ -67,6 +71,8 @@ impl Tracker {
             events: Ordered::default(),
             tally: Tally::default(),
             now: None,
+            began: None,
+            first: Time::default(),
             counted_at: Time::default(),
             is_finished: false,
         }
@@ -79,8 +85,16 @@ impl Tracker {
 
     /// The next event that is due.
     pub(super) fn next_event(&mut self) -> Option<Event> {
-        let until = if self.is_finished { Time(u64::MAX) } else { self.now? - LATE_NS };
+        if self.began.is_some() {
+            return self.began.take();
+        }
+        let until = if self.is_finished { Time(u64::MAX) } else { self.told_until()? };
         self.events.next_until(until)
+    }
+
+    /// Until then everything is told; none before the first packet.
+    pub(super) fn told_until(&self) -> Option<Time> {
+        Some((self.now? - LATE_NS).max(self.first))
     }
 
     /// Something of the capture is lost.
@@ -255,8 +269,9 @@ impl Tracker {
         let now = match self.now {
             None => {
                 let (node, capture) = (self.node.clone(), Capture::Always);
-                self.events.push(Event::Began(Began { time, node, capture }));
+                self.began = Some(Event::Began(Began { time, node, capture }));
                 self.counted_at = time;
+                self.first = time;
                 time
             }
             Some(now) => now.max(time),

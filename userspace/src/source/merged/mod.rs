@@ -13,14 +13,13 @@ use std::path::{Path, PathBuf};
 use crate::{
     event::{Capture, Event, time::Time},
     source::{
-        input::Input,
+        input::{Format, Input},
         merged::{counts::Counts, numbers::Numbers, once::Once, recorded::Recorded},
         unreadable::{Broken, OpenError, Reason},
     },
 };
 
 /// Files that are read together.
-#[derive(Debug)]
 pub struct Merged {
     members: Vec<Member>,
     numbers: Numbers,
@@ -28,7 +27,6 @@ pub struct Merged {
     counts: Counts,
 }
 
-#[derive(Debug)]
 struct Member {
     path: PathBuf,
     input: Input,
@@ -47,7 +45,8 @@ impl Merged {
         }
         refuse_mixed_modes(&members)?;
         let is_several = members.len() > 1;
-        let captures = members.iter().filter(|member| matches!(member.input, Input::Capture(_))).count();
+        let captures =
+            members.iter().filter(|member| matches!(member.input.format(), Format::Capture(_))).count();
         let recorded = Recorded::of(paths, captures > 0 && captures < members.len());
         let nodes: Vec<_> = members.iter().map(Member::node).collect();
         Ok(Self {
@@ -78,6 +77,11 @@ impl Merged {
         }
     }
 
+    /// No more is read; what was read is told.
+    pub fn stop(&mut self) {
+        self.members.iter_mut().for_each(|member| member.input.stop());
+    }
+
     /// How many bytes of all files were read.
     pub fn offset(&self) -> u64 {
         self.members.iter().map(|member| member.input.offset()).sum()
@@ -95,9 +99,9 @@ impl Merged {
 
     /// Packet captures, each with a link type in it that is not read.
     pub fn captures(&self) -> impl Iterator<Item = (&Path, Option<u16>)> {
-        self.members.iter().filter_map(|member| match &member.input {
-            Input::Capture(capture) => Some((member.path.as_path(), capture.other_link())),
-            Input::Recording(_) => None,
+        self.members.iter().filter_map(|member| match member.input.format() {
+            Format::Capture(capture) => Some((member.path.as_path(), capture.other_link())),
+            Format::Recording(_) => None,
         })
     }
 
@@ -138,9 +142,9 @@ impl Member {
 
     /// Where it was recorded; none for captures, which do not tell.
     fn node(&self) -> Option<Box<str>> {
-        match (&self.input, &self.next) {
-            (Input::Recording(_), Some(Event::Began(began))) => Some(began.node.clone()),
-            (Input::Recording(_) | Input::Capture(_), _) => None,
+        match (self.input.format(), &self.next) {
+            (Format::Recording(_), Some(Event::Began(began))) => Some(began.node.clone()),
+            (Format::Recording(_) | Format::Capture(_), _) => None,
         }
     }
 

@@ -96,3 +96,58 @@ impl Numbers {
 fn socket(node: u32, number: &mut SocketId) {
     number.0 |= u64::from(node) << NODE_BIT;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Numbers;
+    use crate::event::{
+        Cgroup, Event,
+        socket::{Opened, Owner, SocketId},
+        time::Time,
+    };
+
+    fn opened(netns: u32, cgroup: u64) -> Event {
+        let address = "10.1.1.25:50714".parse().unwrap();
+        let owner = Owner { cgroup, netns, ..Owner::default() };
+        Event::Opened(Opened { time: Time(1), socket: SocketId(7), local: address, remote: address, owner })
+    }
+
+    /// Socket, network namespace and control group after renumbering.
+    fn numbered(numbers: &mut Numbers, file: usize, mut event: Event) -> (u64, u32, u64) {
+        numbers.apply(file, &mut event);
+        match event {
+            Event::Opened(Opened { socket, owner, .. }) => (socket.0, owner.netns, owner.cgroup),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_same_number_of_two_nodes_is_two_numbers_and_of_one_node_one() {
+        let nodes = ["a", "b", "a"].map(|node| Some(node.into()));
+        let mut numbers = Numbers::of(true, &nodes);
+        let [a, b, again] = [0, 1, 2].map(|file| numbered(&mut numbers, file, opened(4, 9)));
+        assert_eq!(a, again);
+        assert!(a.0 != b.0 && a.1 != b.1 && a.2 != b.2, "{a:?} {b:?}");
+        let other = numbered(&mut numbers, 0, opened(5, 10));
+        assert!(![a.1, b.1, 0].contains(&other.1) && ![a.2, b.2, 0].contains(&other.2), "{other:?}");
+    }
+
+    #[test]
+    fn a_control_group_has_the_number_that_its_sockets_have() {
+        let mut numbers = Numbers::of(true, &[None, Some("a".into())]);
+        let (.., cgroup) = numbered(&mut numbers, 1, opened(4, 9));
+        let mut event = Event::Cgroup(Cgroup { time: Time(1), id: 9, path: "/".into() });
+        numbers.apply(1, &mut event);
+        assert!(matches!(event, Event::Cgroup(seen) if seen.id == cgroup));
+    }
+
+    #[test]
+    fn what_is_not_known_captures_and_single_files_keep_theirs() {
+        let mut numbers = Numbers::of(true, &[None, Some("a".into())]);
+        assert_eq!(numbered(&mut numbers, 0, opened(4, 9)), (7, 4, 9), "a capture");
+        let (_, netns, cgroup) = numbered(&mut numbers, 1, opened(0, 0));
+        assert_eq!((netns, cgroup), (0, 0));
+        let mut single = Numbers::of(false, &[Some("a".into())]);
+        assert_eq!(numbered(&mut single, 0, opened(4, 9)), (7, 4, 9), "one file");
+    }
+}

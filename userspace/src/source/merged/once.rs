@@ -129,3 +129,62 @@ fn socket_of(event: &Event) -> Option<SocketId> {
         | Event::Tick(_) => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{KNOWN_MAX, Once, Recorded, SAME_NS};
+    use crate::event::{
+        Event,
+        socket::{Established, Opened, Owner, SocketId},
+        time::Time,
+    };
+
+    fn opened(socket: u64, time: u64) -> Event {
+        let address = "10.1.1.25:50714".parse().unwrap();
+        let owner = Owner::default();
+        let socket = SocketId(socket);
+        Event::Opened(Opened { time: Time(time), socket, local: address, remote: address, owner })
+    }
+
+    fn established(socket: u64) -> Event {
+        let address = "10.1.1.25:50714".parse().unwrap();
+        Event::Established(Established {
+            time: Time(1),
+            socket: SocketId(socket),
+            local: address,
+            remote: address,
+        })
+    }
+
+    #[test]
+    fn the_first_file_tells_and_another_goes_on_when_that_is_over() {
+        let mut once = Once::new(2, Recorded::default());
+        let open = |_| false;
+        assert!(!once.is_told_already(1, &opened(5, 0), &open));
+        assert!(once.is_told_already(0, &opened(5, 10), &open));
+        assert_eq!((once.repeated(0), once.repeated(1)), (1, 0));
+        assert!(!once.is_told_already(1, &established(5), &open));
+        assert!(once.is_told_already(0, &established(5), &open));
+        assert!(!once.is_told_already(0, &established(5), &|file| file == 1));
+        assert!(!once.is_told_already(0, &established(6), &open), "of a connection that none began");
+        assert!(!once.is_told_already(0, &Event::Tick(Time(1)), &open));
+    }
+
+    #[test]
+    fn the_same_number_much_later_is_another_connection() {
+        let mut once = Once::new(2, Recorded::default());
+        assert!(!once.is_told_already(0, &opened(5, 0), &|_| false));
+        assert!(!once.is_told_already(1, &opened(5, SAME_NS), &|_| false));
+        assert!(once.is_told_already(0, &opened(5, SAME_NS + 1), &|_| false));
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let mut once = Once::new(2, Recorded::default());
+        for number in 0..KNOWN_MAX as u64 + 10 {
+            once.is_told_already(0, &opened(number, 0), &|_| false);
+        }
+        assert_eq!((once.known.len(), once.order.len()), (KNOWN_MAX, KNOWN_MAX));
+        assert!(!once.is_told_already(1, &opened(5, 0), &|_| false), "forgotten");
+    }
+}

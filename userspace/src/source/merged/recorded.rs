@@ -10,7 +10,7 @@ use crate::{
         socket::State,
         time::{SECOND_NS, Time},
     },
-    source::input::Input,
+    source::input::{Format, Input},
 };
 
 /// Recorded and captured on one node, a connect has the same time but for what its answer takes.
@@ -26,8 +26,9 @@ impl Recorded {
         let mut recorded = Self::default();
         for path in if is_mixed { paths } else { &[] } {
             // What cannot be read is said when it is read for its events.
-            if let Ok(Input::Recording(mut replay)) = Input::open(path) {
-                while let Ok(Some(event)) = replay.next_event() {
+            let Ok(mut input) = Input::open(path) else { continue };
+            if matches!(input.format(), Format::Recording(_)) {
+                while let Ok(Some(event)) = input.next_event() {
                     recorded.add(&event);
                 }
             }
