@@ -86,3 +86,63 @@ fn is_of_handshake(hello_bytes: u64, outcome: &Outcome) -> bool {
     let is_soon = outcome.after_ns.is_some_and(|after_ns| after_ns < REFUSED_WITHIN_NS);
     is_soon && outcome.bytes_sent > hello_bytes && outcome.bytes_received <= HANDSHAKE_BYTES
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Refusal, refusal};
+    use crate::{
+        flow::SaidEnd,
+        update::{Behaviour, Code, EndedBy, EndedHow, Outcome},
+        verdict::{
+            case::{Case, LegSeen},
+            cause,
+            situation::Situation,
+        },
+    };
+
+    #[test]
+    fn who_refused_whom() {
+        let outcome = |ended_by, after_hello: u64, bytes_received, after_ns| Outcome {
+            ended_by,
+            how: EndedHow::Fin,
+            after_ns: Some(after_ns),
+            bytes_sent: 205 + after_hello,
+            bytes_received,
+            error: None,
+            reset_reason: None,
+        };
+        let leg = |bytes_received, ended_by| {
+            let end = Some(SaidEnd { bytes_sent: 14, bytes_received, ended_by });
+            Some(LegSeen { hello: None, client_class: None, answer: None, end })
+        };
+        let (tls, alert) = (Behaviour::Tls, Behaviour::TlsAlert);
+        let (client, server) = (EndedBy::Client, EndedBy::Server);
+        for (name, behaviour, outcome, leg, expected) in [
+            ("an alert", alert, outcome(server, 0, 7, 300), None, Some(Refusal::HelloByServer)),
+            (
+                "an alert of the client",
+                tls,
+                outcome(client, 7, 2400, 300),
+                None,
+                Some(Refusal::ServerByClient),
+            ),
+            ("an encrypted one", tls, outcome(client, 30, 2400, 300), None, Some(Refusal::ServerByClient)),
+            ("cut off", tls, outcome(server, 1700, 2600, 300), leg(0, server), Some(Refusal::ClientByServer)),
+            ("the app left", tls, outcome(client, 1700, 2600, 300), leg(0, client), None),
+            ("the app got an answer", tls, outcome(server, 1700, 2600, 300), leg(7, server), None),
+            ("much later", tls, outcome(server, 1700, 2600, 5_000_000_000), leg(0, server), None),
+            ("the app not seen", tls, outcome(server, 1700, 2600, 300), None, None),
+        ] {
+            Situation::default().with_case(|case| {
+                let case = Case { behaviour, outcome: Some(&outcome), leg, ..*case };
+                assert_eq!(refusal(&case), expected, "{name}");
+                let expected = match expected {
+                    Some(Refusal::HelloByServer) => "hello-refused",
+                    Some(Refusal::ServerByClient) => "server-identity-refused",
+                    Some(Refusal::ClientByServer) | None => "client-certificate-refused",
+                };
+                assert_eq!(cause::of(Code::MtlsRejected, &case).0.code, expected, "{name}");
+            });
+        }
+    }
+}

@@ -44,3 +44,88 @@ pub fn confidence(case: &Case<'_>) -> Option<Confidence> {
             || SERVER_FIRST_PORTS.contains(&case.server.address.port());
     (is_declared && case.passed_on == PassedOn::Nothing).then_some(Confidence::Possible)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::confidence;
+    use crate::{
+        event::time::{SECOND_NS, Time},
+        listener::{Exchange, Knowledge},
+        update::{Code, Confidence, EndedBy, EndedHow, Outcome},
+        verdict::{
+            case::{Case, PassedOn},
+            cause,
+            situation::Situation,
+        },
+    };
+
+    fn outcome(after_ns: u64, bytes_sent: u64) -> Outcome {
+        Outcome {
+            ended_by: EndedBy::Client,
+            how: EndedHow::Fin,
+            after_ns: Some(after_ns),
+            bytes_sent,
+            bytes_received: 0,
+            error: None,
+            reset_reason: None,
+        }
+    }
+
+    #[test]
+    fn how_sure_it_is() {
+        let exchange = Exchange { time: Time(0), client: ([10, 1, 1, 30], 1).into(), protocol: None };
+        let greets = Knowledge { greeting: Some(exchange), ..Knowledge::default() };
+        let none = Knowledge::default();
+        for (name, port_name, knowledge, passed_on, outcome, expected) in [
+            (
+                "it greets others",
+                "db",
+                greets,
+                PassedOn::Unknown,
+                outcome(5 * SECOND_NS, 0),
+                Some(Confidence::Likely),
+            ),
+            (
+                "declared",
+                "mysql-db",
+                none,
+                PassedOn::Nothing,
+                outcome(5 * SECOND_NS, 0),
+                Some(Confidence::Possible),
+            ),
+            (
+                "declared, the rest not seen",
+                "mysql-db",
+                none,
+                PassedOn::Unknown,
+                outcome(5 * SECOND_NS, 0),
+                None,
+            ),
+            ("not known to greet", "tcp-db", none, PassedOn::Nothing, outcome(5 * SECOND_NS, 0), None),
+            ("passed on", "mysql-db", greets, PassedOn::Something, outcome(5 * SECOND_NS, 0), None),
+            ("a probe", "mysql-db", greets, PassedOn::Nothing, outcome(SECOND_NS / 50, 0), None),
+            ("the client spoke", "mysql-db", greets, PassedOn::Nothing, outcome(5 * SECOND_NS, 1), None),
+        ] {
+            let situation = Situation::default().with(|cluster| {
+                cluster.services[0].ports[0].name = port_name.into();
+                for endpoint in &mut cluster.endpoints {
+                    endpoint.port_name = port_name.into();
+                }
+            });
+            situation.with_case(|case| {
+                let outcome = Some(&outcome);
+                let case = Case {
+                    hello: None,
+                    is_from_proxy: false,
+                    is_taken_over: true,
+                    outcome,
+                    knowledge,
+                    passed_on,
+                    ..*case
+                };
+                assert_eq!(confidence(&case), expected, "{name}");
+                assert_eq!(cause::of(Code::ServerFirstDeadlock, &case).0.code, "undeclared-server-first");
+            });
+        }
+    }
+}

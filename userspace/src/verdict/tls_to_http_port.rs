@@ -21,3 +21,52 @@ pub fn confidence(case: &Case<'_>) -> Option<Confidence> {
     (is_one && !matches!(case.passed_on, PassedOn::Something | PassedOn::Hello))
         .then_some(Confidence::Certain)
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::confidence;
+    use crate::{
+        event::{socket::Class, time::Time},
+        flow::{answer::Answer, hello::Hello},
+        tls::client_hello::ClientHello,
+        update::{Behaviour, Confidence},
+        verdict::{
+            case::{Case, PassedOn},
+            situation::Situation,
+        },
+    };
+
+    #[test]
+    fn only_a_proxys_own_answer_is_one() {
+        let hello = Hello { time: Time(0), content: ClientHello::default(), mesh: None, wire_bytes: 300 };
+        let answer = |text: &'static [u8]| Answer {
+            time: Time(0),
+            class: Class::Other,
+            bytes: Bytes::from_static(text),
+            is_crossing: false,
+        };
+        let (http, other) = (answer(b"HTTP/1.1 400 Bad Request\r\n"), answer(b"-ERR unknown command\r\n"));
+        for (name, answer, is_taken_over, passed_on, expected) in [
+            ("its own sidecar", &http, true, PassedOn::Nothing, Some(Confidence::Certain)),
+            ("its own sidecar, for the server", &http, true, PassedOn::Something, None),
+            ("the server", &http, false, PassedOn::Unknown, None),
+            ("no HTTP", &other, true, PassedOn::Nothing, None),
+        ] {
+            Situation::default().with_case(|case| {
+                let case = Case {
+                    hello: None,
+                    plain_hello: Some(&hello),
+                    is_from_proxy: false,
+                    answer: Some(answer),
+                    behaviour: Behaviour::Plaintext,
+                    is_taken_over,
+                    passed_on,
+                    ..*case
+                };
+                assert_eq!(confidence(&case), expected, "{name}");
+            });
+        }
+    }
+}
