@@ -28,11 +28,13 @@ impl GivenCluster {
         };
         let reading = cluster_file::read(path)?;
         if is_verbose {
-            let Cluster { pods, services, endpoints, .. } = &reading.cluster;
+            let Cluster { pods, services, endpoints, istio } = &reading.cluster;
             let (pods, services, endpoints) = (pods.len(), services.len(), endpoints.len());
+            let (rules, policies) = (istio.destination_rules.len(), istio.peer_authentications.len());
             let path = path.display();
             notice::warn(format_args!(
-                "{path} has {pods} pods, {services} Services and {endpoints} endpoint ports"
+                "{path} has {pods} pods, {services} Services, {endpoints} endpoint ports, {rules} DestinationRules and {policies} \
+                 PeerAuthentications"
             ));
             for ignored in &reading.ignored {
                 notice::warn(format_args!("not used from {path}: {ignored}"));

@@ -37,7 +37,8 @@ Examples:
     sudo mtlsnoop trace --cluster cluster.json
 
   The same where Istio is installed, with what it is told to do, so that more causes are known:
-    kubectl get pods,services,endpointslices,destinationrules,peerauthentications,serviceentries,workloadentries -A -o json > cluster.json
+    kinds=destinationrules,peerauthentications,serviceentries,workloadentries
+    kubectl get pods,services,endpointslices,$kinds -A -o json > cluster.json
     kubectl get configmap istio -n istio-system -o json >> cluster.json
 
   Five minutes of one namespace as JSON, recorded for later:

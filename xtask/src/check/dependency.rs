@@ -175,6 +175,7 @@ mod tests {
             "listener",
             "identity",
             "envoy",
+            "policy",
             "suspicion",
             "verdict",
             "engine",

@@ -5,7 +5,7 @@ use crate::{
     update::Fix,
     verdict::{
         case::Case,
-        cause::Rule,
+        cause::{Rule, headless_unconditional_mtls::is_of_release},
         destination_rule::is_host_name,
         words::{pod, workload},
     },
@@ -25,7 +25,8 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn applies(case: &Case<'_>) -> bool {
-    case.declared.interception() == Some(Interception::NoProxy) && case.declared.is_labelled() == Some(true)
+    let is_labelled = case.declared.is_labelled() == Some(true);
+    is_labelled && case.declared.interception() == Some(Interception::NoProxy) && !is_of_release(case)
 }
 
 fn text(case: &Case<'_>) -> String {

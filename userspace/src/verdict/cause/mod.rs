@@ -1,7 +1,6 @@
 //! Why it is wrong, and what mends that: one cause a file, asked in order; the first that applies is told.
 
 mod address_outside_of_services;
-mod broken_release;
 mod client_certificate_refused;
 mod client_without_sidecar;
 mod destination_rule_disables_mtls;
@@ -56,14 +55,13 @@ pub struct Rule {
 }
 
 const MTLS_TO_PLAINTEXT: &[Rule] = &[
+    lost_disable::RULE,
     excluded_inbound_port::RULE,
     interception_off::RULE,
     not_intercepted::RULE,
     destination_rule_mtls::RULE,
     peer_authentication_disable::RULE,
-    lost_disable::RULE,
     unchecked_passthrough::RULE,
-    broken_release::RULE,
     label_without_proxy::RULE,
     machine_without_proxy::RULE,
     stale_configuration::RULE,
