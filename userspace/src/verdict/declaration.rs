@@ -64,3 +64,49 @@ fn of_server(case: &Case<'_>) -> Option<String> {
 fn of_version(case: &Case<'_>) -> Option<String> {
     Some(format!("the mesh is Istio {}", case.declared.version()?))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::sentences;
+    use crate::{
+        event::istio::{ClientMode, PeerAuthentication, ServerMode},
+        verdict::situation::{Situation, policy, rule},
+    };
+
+    fn said(situation: &Situation) -> String {
+        situation.with_case(sentences).join("\n")
+    }
+
+    #[test]
+    fn what_is_declared_is_told_and_what_is_not_known_too() {
+        let none = Situation::default();
+        assert!(
+            said(&none)
+                .contains("no DestinationRule of the cluster file counts for clients in namespace app")
+        );
+        assert!(said(&none).contains("endpoints: 2; with a mesh proxy: 0;"));
+        assert!(!said(&none).contains("PeerAuthentication"), "the server has no proxy");
+        let unlisted = Situation::default().with(|cluster| cluster.istio.is_listed = false);
+        assert!(said(&unlisted).contains("no objects of Istio's kinds"), "{}", said(&unlisted));
+        let strict = PeerAuthentication {
+            namespace: "data".into(),
+            name: "p".into(),
+            mode: ServerMode::Strict,
+            ..PeerAuthentication::default()
+        };
+        let full = Situation::default().with(|cluster| {
+            Situation::inject(&mut cluster.pods[1]);
+            cluster.pods[0].proxy_version = Some("1.24.3".into());
+            cluster.istio.peer_authentications = vec![strict];
+            cluster.istio.destination_rules = vec![rule("data", "redis", policy(Some(ClientMode::Disable)))];
+        });
+        for sentence in [
+            "DestinationRule data/r counts",
+            "endpoints: 2; with a mesh proxy: 1; with the label security.istio.io/tlsMode: 1",
+            "PeerAuthentication data/p has mode STRICT for its namespace",
+            "the mesh is Istio 1.24.3",
+        ] {
+            assert!(said(&full).contains(sentence), "{} lacks {sentence}", said(&full));
+        }
+    }
+}
