@@ -9,7 +9,7 @@ use mtlsnoop::{
 };
 use mtlsnoop_tests::conversation::{Conversation, End};
 
-use super::{Told, between, hello, silent, told_of};
+use super::{Told, between, hello, silent, together, told_of};
 
 fn ended(told: &Told) -> &Ended {
     let ended = told.events.iter().find_map(|event| match event {
@@ -117,6 +117,14 @@ fn an_answer_in_plaintext_is_direct_evidence_here_too() {
     let [finding] = told.findings()[..] else { panic!("{told:?}") };
     assert_eq!(finding.confidence, Confidence::Certain);
     assert_eq!(&*finding.listener.first_bytes, b"ERROR\r\n");
+}
+
+#[test]
+fn what_works_after_the_fix_is_resolved() {
+    let failed = silent(between(1));
+    let works = between(2).wait_ms(5000).connect().say(End::Client, b"PING\r\n");
+    let told = told_of(&together([failed, works.say(End::Server, b"+PONG\r\n").close(End::Client)]));
+    assert_eq!((told.findings().len(), told.summary.resolved), (1, 1), "{told:?}");
 }
 
 #[test]

@@ -87,8 +87,9 @@ impl Actor {
 
     /// Of a socket whose user is not known it cannot be told. In the same namespace the app's own socket has the same
     /// destination as its sidecar's: it must be the same user and process. Another namespace is another pod of the same
-    /// workload.
+    /// workload. In a packet capture neither is known, and the app's own connection is seen where it was redirected to.
     pub(super) fn is_mended_by(self, other: Self) -> bool {
-        (self.uid.is_some() && self == other) || self.netns != other.netns
+        let is_captured = self.netns == 0 && other.netns == 0;
+        (self.uid.is_some() && self == other) || self.netns != other.netns || is_captured
     }
 }
