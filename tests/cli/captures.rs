@@ -8,6 +8,7 @@ use std::{
 
 use data_encoding::HEXLOWER;
 use flate2::{Compression, write::GzEncoder};
+use mtlsnoop::{event::Event, sink::record::RecordWriter};
 use mtlsnoop_tests::{
     capture_file::{Link, Pcap},
     conversation::{Conversation, End, Packet},
@@ -111,6 +112,33 @@ fn one_incident_from_both_ends_is_one_finding() {
             number("reported") + number("filtered") + number("open"),
             "{context}: {summary}"
         );
+    }
+}
+
+/// The recorded incident as the client's node alone sees it.
+fn of_client_node() -> Vec<u8> {
+    let text = fs::read_to_string(scenario(INCIDENT).join("events.jsonl")).unwrap();
+    let is_of_server = |line: &&str| line.contains("\"socket\": 104,") || line.contains("4026532102");
+    let mut writer = RecordWriter::new(Vec::new());
+    for line in text.lines().filter(|line| !is_of_server(line)) {
+        let event: Event = serde_json::from_str(&line.replace("node-1", "node-2")).unwrap();
+        writer.write(&event).unwrap();
+    }
+    writer.flush().unwrap();
+    writer.into_inner()
+}
+
+/// The server's node says that it accepted half a millisecond before the client's node had its answer.
+#[test]
+fn both_ends_are_joined_where_clocks_are_apart() {
+    let server = recording(&scenario("server-node-only"));
+    for names in [["a", "b"], ["b", "a"]] {
+        let (_folder, mut paths) = files(&[(names[0], of_client_node()), (names[1], server.clone())]);
+        paths.sort();
+        let run = analyzed(&paths, &[]);
+        let [finding] = &lines(&run, "finding")[..] else { panic!("{run:?}") };
+        assert_eq!((&finding["count"], &finding["server"]["process"]), (&1.into(), &"redis-server".into()));
+        assert_eq!(finding["client"]["process"], "envoy", "{finding}");
     }
 }
 

@@ -3,6 +3,7 @@
 //! What is a number of one kernel (sockets, network namespaces, control groups) is told apart by file and node. A
 //! connection end that is in several files is told once.
 
+mod clocks;
 mod counts;
 mod numbers;
 mod once;
@@ -30,6 +31,8 @@ pub struct Merged {
 struct Member {
     path: PathBuf,
     input: Input,
+    /// Its events are taken so much later than those of others.
+    delay_ns: u64,
     /// Read already, because its time must be known.
     next: Option<Event>,
     broken: Option<Broken>,
@@ -48,6 +51,11 @@ impl Merged {
         let captures =
             members.iter().filter(|member| matches!(member.input.format(), Format::Capture(_))).count();
         let recorded = Recorded::of(paths, captures > 0 && captures < members.len());
+        if is_several {
+            for (member, delay_ns) in members.iter_mut().zip(clocks::delays_ns(paths)) {
+                member.delay_ns = delay_ns;
+            }
+        }
         let nodes: Vec<_> = members.iter().map(Member::node).collect();
         Ok(Self {
             numbers: Numbers::of(is_several, &nodes),
@@ -112,7 +120,7 @@ impl Merged {
 
     /// Of the files whose next event is the earliest, the first one's.
     fn take_earliest(&mut self) -> Option<(usize, Event)> {
-        let time = |member: &Member| member.next.as_ref().map(Event::time);
+        let time = |member: &Member| Some(member.next.as_ref()?.time() + member.delay_ns);
         let (index, _): (usize, Time) = self
             .members
             .iter()
@@ -129,7 +137,7 @@ impl Merged {
 impl Member {
     fn open(path: &Path) -> Result<Self, OpenError> {
         let input = Input::open(path)?;
-        Ok(Self { path: path.to_owned(), input, next: None, broken: None, events: 0 })
+        Ok(Self { path: path.to_owned(), input, delay_ns: 0, next: None, broken: None, events: 0 })
     }
 
     fn advance(&mut self) {
