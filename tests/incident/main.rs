@@ -4,6 +4,7 @@
 mod adaptive;
 mod backends;
 mod crowds;
+mod envoy_word;
 mod hellos;
 mod identity;
 mod outcomes;

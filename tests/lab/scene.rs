@@ -8,7 +8,7 @@ use anyhow::Result;
 
 use crate::certificate::{Authority, DEFAULT_IDENTITY};
 use crate::cluster::Cluster;
-use crate::envoy::{Outbound, Sidecar};
+use crate::envoy::{Outbound, Sidecar, Voice};
 use crate::interception::Interception;
 use crate::kubectl::{self, Service};
 use crate::pod::{Pod, PodSpec};
@@ -120,6 +120,11 @@ impl Scene {
     /// Starts the client's sidecar.
     pub fn client_sidecar(&self, outbound: &Outbound) -> Result<Sidecar> {
         Sidecar::of_client(&self.client, std::slice::from_ref(outbound))
+    }
+
+    /// Starts the client's sidecar, with a log and an admin interface of one's choice.
+    pub fn client_sidecar_with(&self, outbound: &Outbound, voice: Voice) -> Result<Sidecar> {
+        Sidecar::of_client_with(&self.client, std::slice::from_ref(outbound), voice)
     }
 
     /// Writes what `kubectl` would print of the scene, and tells where.

@@ -170,6 +170,10 @@ mod tests {
     use crate::event::{
         Began, Capture, Cgroup, ClusterSeen, Event,
         cluster::{Cluster, Container, Endpoint, Pod, Service, ServicePort},
+        envoy::{
+            ApiVersion, ClusterTls, ClustersSeen, LogEntry, ProxyCluster, ProxyNode, RuleName, SocketMatch,
+            TlsContext,
+        },
         istio::{
             ClientMode, ClientTls, ControlPlane, DestinationRule, EntryPort, Istio, Labels, LoadBalancer,
             PeerAuthentication, PortPolicy, ServerMode, ServiceEntry, Subset, TrafficPolicy, Workload,
@@ -340,7 +344,65 @@ mod tests {
             Event::Cluster(Box::new(ClusterSeen { time, cluster: cluster() })),
             Event::Counted(Counters { time, seen: 3, own: 1, lost: vec![(Loss::Hello, 2)] }),
             Event::Tick(time),
+            Event::EnvoyLog(Box::new(logged(time))),
+            Event::EnvoyClusters(Box::new(configured(time))),
         ]
+    }
+
+    fn logged(time: Time) -> LogEntry {
+        let address: SocketAddr = "10.1.1.24:6379".parse().unwrap();
+        LogEntry {
+            time,
+            began: Time(7),
+            duration_ms: 1001,
+            flags: vec!["UF".into(), "URX".into()],
+            response_code: 503,
+            details: Some("d".into()),
+            termination_details: Some("t".into()),
+            transport_failure: Some("f".into()),
+            bytes_received: 1,
+            bytes_sent: 2,
+            upstream_host: Some(address),
+            upstream_cluster: Some("c".into()),
+            upstream_local: Some(address),
+            downstream_local: Some(address),
+            downstream_remote: Some(address),
+            sni: Some("s".into()),
+            route: Some("r".into()),
+        }
+    }
+
+    fn configured(time: Time) -> ClustersSeen {
+        let tls = TlsContext {
+            sni: Some("s".into()),
+            alpn: vec!["istio".into()],
+            subject_names: vec!["spiffe://a".into()],
+        };
+        let matches =
+            vec![SocketMatch { name: "tlsMode-istio".into(), is_for_all: true, tls: Some(tls.clone()) }];
+        let kinds = [
+            ClusterTls::Never,
+            ClusterTls::Always(tls),
+            ClusterTls::ByEndpoint(matches),
+            ClusterTls::Other("quic".into()),
+        ];
+        let clusters =
+            kinds.into_iter().zip([ApiVersion::V2, ApiVersion::V3].into_iter().cycle()).map(|(tls, api)| {
+                ProxyCluster {
+                    name: "outbound|6379||redis".into(),
+                    api: Some(api),
+                    discovery: "ORIGINAL_DST".into(),
+                    connect_timeout_ms: Some(1000),
+                    tls,
+                    rule: Some(RuleName { namespace: "default".into(), name: "r".into() }),
+                }
+            });
+        let node = ProxyNode {
+            address: "10.1.1.25".parse().unwrap(),
+            pod: "redis-client".into(),
+            namespace: "default".into(),
+        };
+        ClustersSeen { time, node: Some(node), netns: Some(4), clusters: clusters.collect() }
     }
 
     #[test]
@@ -365,7 +427,7 @@ mod tests {
         for event in one_of_each() {
             append_frame(&event, &mut frames).unwrap();
         }
-        assert_eq!((VERSION, frames.len(), crc32fast::hash(&frames)), (3, 879, 1_928_820_310));
+        assert_eq!((VERSION, frames.len(), crc32fast::hash(&frames)), (3, 1280, 1_149_863_825));
     }
 
     #[test]

@@ -7,16 +7,6 @@ use super::outbound::{Outbound, PortProtocol};
 use super::{Files, http, inbound};
 use crate::interception::OUTBOUND_PORT;
 
-/// Istio's default text format from 1.3 to 1.7: `pilot/pkg/networking/core/v1alpha3/listener.go`,
-/// `EnvoyTextLogFormat`.
-const ACCESS_LOG_FORMAT: &str = "[%START_TIME%] \"%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL%\" \
-    %RESPONSE_CODE% %RESPONSE_FLAGS% \"%DYNAMIC_METADATA(istio.mixer:status)%\" \
-    \"%UPSTREAM_TRANSPORT_FAILURE_REASON%\" %BYTES_RECEIVED% %BYTES_SENT% %DURATION% \
-    %RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)% \"%REQ(X-FORWARDED-FOR)%\" \"%REQ(USER-AGENT)%\" \
-    \"%REQ(X-REQUEST-ID)%\" \"%REQ(:AUTHORITY)%\" \"%UPSTREAM_HOST%\" %UPSTREAM_CLUSTER% \
-    %UPSTREAM_LOCAL_ADDRESS% %DOWNSTREAM_LOCAL_ADDRESS% %DOWNSTREAM_REMOTE_ADDRESS% \
-    %REQUESTED_SERVER_NAME% %ROUTE_NAME%\n";
-
 /// Ports that the redirection leaves alone: the kubelet's probes and Prometheus (Istio: `StatusPort`, and the
 /// listener `0.0.0.0_15090` of its bootstrap).
 const ANSWERING: [u16; 2] = [15021, 15090];
@@ -34,7 +24,7 @@ pub(super) fn bootstrap(pod: &str, files: &Files, outbound: &[Outbound], inbound
     }
     json!({
         "node": { "id": format!("sidecar~{pod}.default~default.svc.cluster.local"), "cluster": pod },
-        "admin": { "address": { "pipe": { "path": files.admin, "mode": 0o600 } } },
+        "admin": { "address": files.voice.admin_address(files) },
         "dynamic_resources": {
             "cds_config": {
                 "path_config_source": { "path": files.clusters },
@@ -75,7 +65,7 @@ pub(super) fn access_log(files: &Files) -> Value {
         "typed_config": {
             "@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog",
             "path": files.access_log,
-            "log_format": { "text_format_source": { "inline_string": ACCESS_LOG_FORMAT } }
+            "log_format": files.voice.log_format()
         }
     })
 }

@@ -6,6 +6,7 @@ mod bootstrap;
 mod http;
 mod inbound;
 mod outbound;
+mod voice;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,17 +17,20 @@ use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 use crate::interception::{INBOUND_PORT, OUTBOUND_PORT, SIDECAR_UID};
+use crate::netns::Netns;
 use crate::pod::Pod;
 use crate::process::Process;
 use crate::{program, wait};
 
 pub use self::inbound::{Inbound, PeerAuthentication};
 pub use self::outbound::{Outbound, PortProtocol, TlsVersion};
+pub use self::voice::{LogFormat, Voice};
 
 /// A running sidecar.
 #[derive(Debug)]
 pub struct Sidecar {
     process: Process,
+    netns: Netns,
     files: Files,
     version: u32,
 }
@@ -39,16 +43,18 @@ struct Files {
     clusters: PathBuf,
     access_log: PathBuf,
     admin: PathBuf,
+    voice: Voice,
 }
 
 impl Files {
-    fn new(folder: &Path) -> Self {
+    fn new(folder: &Path, voice: Voice) -> Self {
         Self {
             folder: folder.to_owned(),
             bootstrap: folder.join("bootstrap.json"),
             clusters: folder.join("clusters.json"),
             access_log: folder.join("access.log"),
             admin: folder.join("admin"),
+            voice,
         }
     }
 }
@@ -57,17 +63,22 @@ impl Sidecar {
     /// Starts the sidecar of a client: it sends what the app sends to the ports named in `outbound` on as told
     /// there, and everything else unchanged.
     pub fn of_client(pod: &Pod, outbound: &[Outbound]) -> Result<Self> {
-        Self::start(pod, outbound, None)
+        Self::of_client_with(pod, outbound, Voice::default())
+    }
+
+    /// The same, with a log and an admin interface of one's choice.
+    pub fn of_client_with(pod: &Pod, outbound: &[Outbound], voice: Voice) -> Result<Self> {
+        Self::start(pod, outbound, None, voice)
     }
 
     /// Starts the sidecar of a server.
     pub fn of_server(pod: &Pod, inbound: &Inbound) -> Result<Self> {
-        Self::start(pod, &[], Some(inbound))
+        Self::start(pod, &[], Some(inbound), Voice::default())
     }
 
-    fn start(pod: &Pod, outbound: &[Outbound], inbound: Option<&Inbound>) -> Result<Self> {
+    fn start(pod: &Pod, outbound: &[Outbound], inbound: Option<&Inbound>, voice: Voice) -> Result<Self> {
         let container = pod.sidecar_container()?;
-        let files = Files::new(container.folder());
+        let files = Files::new(container.folder(), voice);
         let version = 1;
         write_clusters(&files, version, outbound)?;
         let bootstrap = bootstrap::bootstrap(pod.name(), &files, outbound, inbound);
@@ -84,7 +95,7 @@ impl Sidecar {
             .args(["--file-flush-interval-msec", "10", "--config-path"])
             .args([&files.bootstrap])
             .start()?;
-        let mut sidecar = Self { process, files, version };
+        let mut sidecar = Self { process, netns: pod.netns().clone(), files, version };
         sidecar.process.wait_until_listening(OUTBOUND_PORT)?;
         if inbound.is_some() {
             sidecar.process.wait_until_listening(INBOUND_PORT)?;
@@ -110,6 +121,24 @@ impl Sidecar {
         self.process.signal(signal)
     }
 
+    /// Where its access log is.
+    pub fn access_log_path(&self) -> &Path {
+        &self.files.access_log
+    }
+
+    /// Its whole configuration, as its admin interface tells it.
+    pub fn config_dump(&self) -> Result<String> {
+        self.admin("/config_dump")
+    }
+
+    fn admin(&self, path: &str) -> Result<String> {
+        if self.files.voice.has_admin_port {
+            admin::get_in_pod(&self.netns, path)
+        } else {
+            admin::get(&self.files.admin, path)
+        }
+    }
+
     /// What Envoy has written to its access log so far.
     pub fn access_log(&self) -> String {
         fs::read_to_string(&self.files.access_log).unwrap_or_default()
@@ -127,8 +156,7 @@ impl Sidecar {
         let wanted = format!("cluster_manager.cds.version_text: \"{}\"", self.version);
         wait::until_true("Envoy to use the new clusters", wait::LONG, || {
             self.process.check_alive()?;
-            Ok(admin::get(&self.files.admin, "/stats?filter=cds.version_text")
-                .is_ok_and(|answer| answer.contains(&wanted)))
+            Ok(self.admin("/stats?filter=cds.version_text").is_ok_and(|answer| answer.contains(&wanted)))
         })
         .with_context(|| format!("Envoy says:\n{}", self.process.stderr()))
     }

@@ -3,6 +3,7 @@
 use crate::{
     attempt::{Leg, Passing},
     engine::{Attempt, Engine, acceptor_of, describe, destination, incident::ClientKey},
+    envoy::{attempt as envoy, question::Question},
     flow::{Flow, Said, answer::Answer},
     policy::Declared,
     update::{Behaviour, Role, Update},
@@ -80,6 +81,8 @@ impl Engine {
         let leg = ended_leg.or_else(|| self.joins.leg_of(flow.socket).cloned());
         let said = leg.as_ref().map(|leg| self.said_on(leg));
         let hello = flow.client_hello();
+        let asked = envoy::Attempt::of(flow, time, leg.as_ref().map(|leg| leg.local), &client, &server);
+        let word = self.heard.word_of(&asked);
         let case = Case {
             time,
             client: &client,
@@ -98,12 +101,14 @@ impl Engine {
             leg: said.as_ref().map(leg_seen),
             knowledge: self.listeners.knowledge_of(destination(flow)),
             declared: self.declared(flow),
+            word,
         };
         let Some(judgement) = verdict::judge(&case) else { return false };
+        let question = Question::new(asked, case.seen(), judgement.code, word);
         let victim = leg.as_ref().map(|leg| describe::victim(leg, &self.identity));
         let finding = describe::finding(&case, judgement, victim, is_incomplete);
         let owner = (flow.role == Role::Connector).then_some(&flow.owner);
-        self.incidents.failed(ClientKey::of(&client, owner), owner, finding, updates);
+        self.incidents.failed(ClientKey::of(&client, owner), owner, finding, question, updates);
         true
     }
 

@@ -119,8 +119,14 @@ impl Engine {
             Event::Cgroup(cgroup) => self.identity.add_cgroup(cgroup),
             Event::Cluster(seen) => self.identity.set_cluster(&seen.cluster),
             Event::Counted(counters) => self.counted.clone_from(counters),
-            Event::EnvoyLog(entry) => self.heard.logged(entry),
-            Event::EnvoyClusters(seen) => self.heard.configured(seen),
+            Event::EnvoyLog(entry) => {
+                self.heard.logged(entry);
+                self.incidents.heard_of(&self.heard, entry, self.now, updates);
+            }
+            Event::EnvoyClusters(seen) => {
+                self.heard.configured(seen);
+                self.incidents.heard(&self.heard, self.now, updates);
+            }
         }
     }
 

@@ -22,12 +22,15 @@ impl Question {
 
     /// What was said of an earlier attempt of the same kind holds until something is said of this one.
     #[must_use]
-    pub fn following(mut self, earlier: Self) -> Self {
-        let Sentences { log, cluster, contradictions } = earlier.said;
+    pub fn following(mut self, earlier: &Self) -> Self {
+        let Sentences { log, cluster, contradictions } = &earlier.said;
         if self.said.log.is_none() && log.is_some() {
-            (self.said.log, self.said.contradictions) = (log, contradictions);
+            self.said.log.clone_from(log);
+            self.said.contradictions.clone_from(contradictions);
         }
-        self.said.cluster = self.said.cluster.or(cluster);
+        if self.said.cluster.is_none() {
+            self.said.cluster.clone_from(cluster);
+        }
         self
     }
 
@@ -119,7 +122,7 @@ mod tests {
         assert!(question.ask(&heard, &mut confidence), "the configuration came");
         assert_eq!(confidence, Confidence::Likely);
         assert_eq!(said(&question)[0], "Envoy logged UF after 1010 ms");
-        let mut second = asked(20).following(question.clone());
+        let mut second = asked(20).following(&question);
         assert_eq!(said(&second), said(&question), "nothing is said of it yet");
         heard.logged(&entry(20));
         assert!(!second.ask(&heard, &mut confidence), "more of the same is no news");

@@ -50,6 +50,7 @@ fn of_log(entry: &LogEntry, cluster: Option<&ProxyCluster>) -> String {
         Some(Failure::NoSecret) => ": it had no certificate of its own yet, and sent no hello".to_owned(),
         Some(Failure::Other) => format!(": {}", reason(entry)),
         None if is_connect_timeout(entry, cluster) => ", which is its connect timeout".to_owned(),
+        None if entry.has_flag("DC") && !entry.has_flag("UF") => ": the app closed first".to_owned(),
         None => String::new(),
     };
     format!("Envoy logged {flags} after {} ms{cluster_name}{why}", entry.duration_ms)

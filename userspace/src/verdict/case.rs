@@ -1,6 +1,7 @@
 //! One attempt with everything known about it: what verdicts are made from; must not know codes or causes.
 
 use crate::{
+    envoy::{Seen, Word},
     event::{
         socket::{Class, Owner},
         time::Time,
@@ -49,6 +50,15 @@ pub struct Case<'a> {
     pub knowledge: Knowledge,
     /// What the cluster declares for it.
     pub declared: Declared<'a>,
+    /// What an Envoy says of it itself.
+    pub word: Word<'a>,
+}
+
+impl Case<'_> {
+    /// What Envoy's word is compared with.
+    pub fn seen(&self) -> Seen {
+        Seen { behaviour: self.behaviour, had_hello: self.hello.is_some() }
+    }
 }
 
 impl Case<'_> {

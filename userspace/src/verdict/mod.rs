@@ -22,6 +22,7 @@ pub mod tls_to_plaintext;
 mod words;
 
 use crate::{
+    envoy::weight,
     policy::interception::Interception,
     update::{Cause, Code, Confidence, Fix},
     verdict::case::Case,
@@ -45,6 +46,7 @@ pub struct Judgement {
 /// Judges one attempt; none when nothing is wrong with it, or nothing that is known of here.
 pub fn judge(case: &Case<'_>) -> Option<Judgement> {
     let (code, confidence) = Code::ALL.into_iter().find_map(|code| Some((code, confidence(code, case)?)))?;
+    let confidence = weight::weigh(code, confidence, case.word, case.seen());
     let (why, fix) = cause::of(code, case);
     Some(Judgement { code, confidence, cause: why, evidence: evidence::of(code, case), fix })
 }

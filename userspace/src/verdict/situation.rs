@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 
 use crate::{
+    envoy::Word,
     event::{
         cluster::{Cluster, Container, Endpoint, Pod, Service, ServicePort},
         istio::{ClientMode, ClientTls, DestinationRule, Istio, TrafficPolicy},
@@ -136,6 +137,7 @@ impl Situation {
             }),
             knowledge: Knowledge::default(),
             declared,
+            word: Word::default(),
         })
     }
 }

@@ -8,7 +8,8 @@ use std::{collections::VecDeque, net::SocketAddr};
 use rustc_hash::FxHashMap;
 
 use crate::{
-    event::{socket::Owner, time::Time},
+    envoy::{Heard, question::Question},
+    event::{envoy::LogEntry, socket::Owner, time::Time},
     listener::Exchange,
     update::{Code, Finding, Party, Update},
 };
@@ -92,16 +93,17 @@ impl Incidents {
         client: ClientKey,
         owner: Option<&Owner>,
         finding: Finding,
+        question: Question,
         updates: &mut Vec<Update>,
     ) {
         let key = Key::of(client, &finding);
         let (server, actor) = (finding.server.address, owner.map(Actor::of));
         let is_new = if let Some(incident) = self.all.get_mut(&key) {
-            incident.failed_again(finding, actor)
+            incident.failed_again(finding, actor, question)
         } else {
             self.make_room();
             self.order.push_back(key.clone());
-            self.all.insert(key.clone(), Incident::new(finding, actor));
+            self.all.insert(key.clone(), Incident::new(finding, actor, question));
             true
         };
         if is_new {
@@ -110,6 +112,23 @@ impl Incidents {
         if let Some(incident) = self.all.get_mut(&key).filter(|incident| incident.is_due(is_new)) {
             self.said += u64::from(!incident.is_said());
             updates.push(Update::Finding(Box::new(incident.say())));
+        }
+    }
+
+    /// An Envoy logged something: what was said of the same destination may have more evidence.
+    pub(super) fn heard_of(&mut self, heard: &Heard, entry: &LogEntry, now: Time, updates: &mut Vec<Update>) {
+        let downstream = entry.downstream_local.filter(|local| entry.upstream_host != Some(*local));
+        for server in [entry.upstream_host, downstream].into_iter().flatten() {
+            for key in self.by_server.get(&server).into_iter().flatten() {
+                hear(self.all.get_mut(key), heard, now, updates);
+            }
+        }
+    }
+
+    /// An Envoy's configuration became known: everything that was said may have more evidence.
+    pub(super) fn heard(&mut self, heard: &Heard, now: Time, updates: &mut Vec<Update>) {
+        for key in &self.order {
+            hear(self.all.get_mut(key), heard, now, updates);
         }
     }
 
@@ -161,5 +180,14 @@ impl Incidents {
                 updates.push(Update::Finding(Box::new(incident.say_at(now))));
             }
         }
+    }
+}
+
+/// Says it once more, if there is evidence of a new kind.
+fn hear(incident: Option<&mut Incident>, heard: &Heard, now: Time, updates: &mut Vec<Update>) {
+    if let Some(incident) = incident
+        && incident.hears(heard)
+    {
+        updates.push(Update::Finding(Box::new(incident.say_at(now))));
     }
 }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use crate::{
     engine::incident::{Actor, Success},
+    envoy::{Heard, question::Question},
     event::time::{SECOND_NS, Time},
     update::{Confidence, Finding, Resolved},
 };
@@ -18,6 +19,8 @@ const LONGEST_REPEAT_NS: u64 = 320 * SECOND_NS;
 pub(super) struct Incident {
     finding: Finding,
     actor: Option<Actor>,
+    /// The last attempt, of which an Envoy may say something yet.
+    question: Question,
     /// Addresses that fail; those beyond [`Finding::MAX_ADDRESSES`] are not kept.
     failing: Vec<SocketAddr>,
     /// What was said last; none before anything was said.
@@ -35,14 +38,15 @@ struct Said {
 }
 
 impl Incident {
-    pub(super) fn new(finding: Finding, actor: Option<Actor>) -> Self {
+    pub(super) fn new(finding: Finding, actor: Option<Actor>, question: Question) -> Self {
         let failing = vec![finding.server.address];
-        Self { finding, actor, failing, said: None, repeat_ns: REPEAT_NS }
+        Self { finding, actor, question, failing, said: None, repeat_ns: REPEAT_NS }
     }
 
     /// Takes in a further failure. Whether its address did not fail before.
-    pub(super) fn failed_again(&mut self, newer: Finding, actor: Option<Actor>) -> bool {
+    pub(super) fn failed_again(&mut self, newer: Finding, actor: Option<Actor>, question: Question) -> bool {
         self.actor = actor;
+        self.question = question.following(&self.question);
         let server = newer.server.address;
         let is_new = !self.failing.contains(&server) && self.failing.len() < Finding::MAX_ADDRESSES;
         if is_new {
@@ -83,6 +87,11 @@ impl Incident {
             || self.finding.last_seen.since_ns(said.at) >= self.repeat_ns
     }
 
+    /// Asks what an Envoy says of the last attempt. Whether that is a reason to say it once more.
+    pub(super) fn hears(&mut self, heard: &Heard) -> bool {
+        self.question.ask(heard, &mut self.finding.confidence) && self.is_said()
+    }
+
     /// It fails, and not all of that was said.
     pub(super) fn has_news(&self) -> bool {
         !self.failing.is_empty() && self.said.is_none_or(|said| said.count != self.finding.count)
@@ -91,7 +100,9 @@ impl Incident {
     pub(super) fn say(&mut self) -> Finding {
         let Finding { last_seen: at, count, confidence, .. } = self.finding;
         self.said = Some(Said { at, count, confidence, was_resolved: false });
-        self.finding.clone()
+        let mut finding = self.finding.clone();
+        finding.evidence.extend(self.question.sentences().map(Into::into));
+        finding
     }
 
     pub(super) fn say_at(&mut self, now: Time) -> Finding {
