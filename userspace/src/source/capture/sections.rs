@@ -197,3 +197,71 @@ fn number(options: &[PcapNGOption<'_>], code: OptionCode, is_big_endian: bool) -
     let bytes: [u8; 8] = option.as_bytes().ok()?.try_into().ok()?;
     Some(if is_big_endian { u64::from_be_bytes(bytes) } else { u64::from_le_bytes(bytes) })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Block, Link, Sections, Time, ticks_per_s};
+
+    const SECTION: u32 = 0x0a0d_0d0a;
+    const INTERFACE: u32 = 1;
+    const STATISTICS: u32 = 5;
+    const PACKET: u32 = 6;
+
+    /// A block in big-endian order, as big-endian machines write it.
+    fn block(kind: u32, body: &[u8]) -> Vec<u8> {
+        let length = u32::try_from(12 + body.len()).unwrap().to_be_bytes();
+        [&kind.to_be_bytes(), &length, body, &length].concat()
+    }
+
+    /// An option of 8 bytes.
+    fn option(code: u16, value: u64) -> Vec<u8> {
+        [&code.to_be_bytes()[..], &8_u16.to_be_bytes(), &value.to_be_bytes()].concat()
+    }
+
+    fn read_all(file: &[u8]) -> (Sections, Vec<Block>) {
+        let (mut sections, mut blocks, mut rest) = (Sections::default(), Vec::new(), file);
+        while !rest.is_empty() {
+            let block = sections.read(rest);
+            let used = match block {
+                Block::Packet { used, .. } | Block::Other { used } => used,
+                Block::Incomplete | Block::Corrupt => panic!("{block:?}"),
+            };
+            rest = &rest[used..];
+            blocks.push(block);
+        }
+        (sections, blocks)
+    }
+
+    #[test]
+    fn numbers_are_read_in_the_order_of_their_section() {
+        let section =
+            block(SECTION, &[0x1a, 0x2b, 0x3c, 0x4d, 0, 1, 0, 0, 255, 255, 255, 255, 255, 255, 255, 255]);
+        // Link type 101, no snapshot length, and an hour to add to every time.
+        let interface = block(INTERFACE, &[&[0, 101, 0, 0, 0, 0, 0, 0][..], &option(14, 3600)].concat());
+        // Interface 0, 5 µs after the epoch, 2 of 9 bytes.
+        let packet = block(PACKET, &[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 5, 0, 0, 0, 2, 0, 0, 0, 9, 7, 8, 0, 0]);
+        let dropped = [&[0; 12][..], &option(5, 3), &option(7, 4)].concat();
+        let file = [section, interface, packet, block(STATISTICS, &dropped)].concat();
+        let (sections, blocks) = read_all(&file);
+        let [_, _, Block::Packet { bytes: 2, time, link: Link::Ip, cut_bytes: 7, .. }, _] = blocks[..] else {
+            panic!("{blocks:?}")
+        };
+        assert_eq!(time, Time(3_600_000_005_000));
+        assert_eq!(sections.dropped(), 7);
+    }
+
+    #[test]
+    fn resolutions_are_powers_of_ten_or_of_two() {
+        for (code, expected) in [
+            (6, 1_000_000),
+            (9, 1_000_000_000),
+            (0, 1),
+            (0x94, 1 << 20),
+            (0xbf, 1 << 63),
+            (20, 1_000_000),
+            (0xff, 1_000_000),
+        ] {
+            assert_eq!(ticks_per_s(code), expected, "{code:#x}");
+        }
+    }
+}
