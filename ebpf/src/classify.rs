@@ -39,11 +39,23 @@ pub enum Class {
     Ssh = 14,
     /// `AMQP`.
     Amqp = 15,
+    /// A Kafka request of the kinds that clients begin with.
+    Kafka = 16,
+    /// A MongoDB message.
+    Mongodb = 17,
+    /// A ZooKeeper session request.
+    Zookeeper = 18,
+    /// A Cassandra (CQL) request of the kinds that clients begin with.
+    Cassandra = 19,
+    /// An Elasticsearch transport message.
+    Elasticsearch = 20,
+    /// An MQTT CONNECT.
+    Mqtt = 21,
 }
 
 impl Class {
     /// Every class, for conversions and tables.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 22] = [
         Self::Other,
         Self::ClientHello,
         Self::MaybeClientHello,
@@ -60,6 +72,12 @@ impl Class {
         Self::Reply220,
         Self::Ssh,
         Self::Amqp,
+        Self::Kafka,
+        Self::Mongodb,
+        Self::Zookeeper,
+        Self::Cassandra,
+        Self::Elasticsearch,
+        Self::Mqtt,
     ];
 
     /// The class with this number; `None` for one of a newer contract.
@@ -76,6 +94,10 @@ impl Class {
         if length >= 4
             && let Some(class) = Self::of_word(word(head, 0), head)
         {
+            return class;
+        }
+        // Before the two below, which ask for less: Kafka's Metadata looks like protocol 3 of PostgreSQL.
+        if let Some(class) = Self::of_frame(head, length) {
             return class;
         }
         if length >= 6 && head[3] == 0 && head[4] == MYSQL_PROTOCOL {
@@ -136,6 +158,55 @@ impl Class {
         })
     }
 
+    /// Messages whose own length is that of the packet: clients send the first one whole, and wait.
+    #[inline]
+    fn of_frame(head: &[u8; LOOK_BYTES], length: u32) -> Option<Self> {
+        // The shortest is Cassandra's OPTIONS.
+        if length < CASSANDRA_HEADER_BYTES {
+            return None;
+        }
+        let first = word(head, 0);
+        // Kafka: the length of what follows, then the request's kind and version, which is far below 256
+        // (org.apache.kafka.common.protocol.ApiKeys: Metadata, SaslHandshake, ApiVersions).
+        let is_kafka_kind = head[4] == 0 && matches!(head[5], 3 | 17 | 18) && head[6] == 0;
+        if first == length - 4 && length >= KAFKA_SHORTEST_BYTES && is_kafka_kind {
+            return Some(Self::Kafka);
+        }
+        // ZooKeeper: the length of a ConnectRequest, with or without the read-only flag, and protocol version 0
+        // (zookeeper.jute).
+        if first == length - 4 && (first == 44 || first == 45) && word(head, 4) == 0 {
+            return Some(Self::Zookeeper);
+        }
+        // MongoDB: little-endian length, request, answered request, then OP_MSG, OP_QUERY or OP_COMPRESSED
+        // (MongoDB manual, "Wire Protocol").
+        if first.swap_bytes() == length
+            && length >= MONGODB_HEADER_BYTES
+            && matches!(word(head, 12).swap_bytes(), 2013 | 2004 | 2012)
+        {
+            return Some(Self::Mongodb);
+        }
+        // Cassandra: version 3 to 6, five flags, stream, STARTUP or OPTIONS, length
+        // (doc/native_protocol_v5.spec, section 2).
+        let cassandra_bytes = u32::from(head[7]) << 8 | u32::from(head[8]);
+        if matches!(head[0], 3..=6)
+            && head[1] <= 0x1f
+            && matches!(head[4], 1 | 5)
+            && head[5] == 0
+            && head[6] == 0
+            && length == CASSANDRA_HEADER_BYTES + cassandra_bytes
+        {
+            return Some(Self::Cassandra);
+        }
+        // Elasticsearch: `ES` and the length of what follows (org.elasticsearch.transport.TcpHeader).
+        let elasticsearch_bytes = (first & 0xffff) << 16 | u32::from(head[4]) << 8 | u32::from(head[5]);
+        if head[0] == b'E' && head[1] == b'S' && elasticsearch_bytes == length - 6 {
+            return Some(Self::Elasticsearch);
+        }
+        // MQTT: CONNECT with a length of one byte, then the protocol's name (MQTT 3.1.1 and 5, section 3.1).
+        let is_mqtt = word(head, 4) == u32::from_be_bytes(*b"MQTT") && head[2] == 0 && head[3] == 4;
+        (head[0] == 0x10 && is_mqtt).then_some(Self::Mqtt)
+    }
+
     #[inline]
     fn of_text(head: &[u8; LOOK_BYTES], length: u32) -> Self {
         let mut printable = length > 0;
@@ -173,6 +244,13 @@ const CLIENT_HELLO: u8 = 1;
 const MYSQL_PROTOCOL: u8 = 10;
 /// PostgreSQL `MAX_STARTUP_PACKET_LENGTH` (src/include/libpq/pqcomm.h).
 const POSTGRES_STARTUP_LIMIT: u32 = 10_001;
+
+/// A Kafka request with the shortest header: length, kind, version, correlation, no client (version 1 of `RequestHeader.json`).
+const KAFKA_SHORTEST_BYTES: u32 = 14;
+/// A MongoDB message's header.
+const MONGODB_HEADER_BYTES: u32 = 16;
+/// A Cassandra frame's header.
+const CASSANDRA_HEADER_BYTES: u32 = 9;
 
 /// Protocol 3.x, `CancelRequestCode`, `NEGOTIATE_SSL_CODE`, `NEGOTIATE_GSS_CODE` (src/include/libpq/pqcomm.h).
 #[inline]
@@ -216,9 +294,16 @@ mod tests {
         (head, u32::try_from(bytes.len()).unwrap())
     }
 
+    /// A session request of this many bytes in all, which states a length of its own.
+    fn zookeeper_request<const BYTES: usize>(stated_bytes: u8) -> [u8; BYTES] {
+        let mut request = [0; BYTES];
+        request[3] = stated_bytes;
+        request
+    }
+
     #[test]
     fn tells_classes_apart() {
-        let table: [(&[u8], Class); 27] = [
+        let table: [(&[u8], Class); 44] = [
             (b"\x16\x03\x01\x00\xc8\x01\x00\x00\xc4\x03\x03", Class::ClientHello),
             (b"\x16", Class::MaybeClientHello),
             (b"\x16\x03\x01\x00\xc8", Class::MaybeClientHello),
@@ -244,6 +329,24 @@ mod tests {
             (b"SSH-2.0-OpenSSH_9.2\r\n", Class::Ssh),
             (b"AMQP\x00\x00\x09\x01", Class::Amqp),
             (b"ERROR\r\n", Class::Text),
+            // kafka-python and librdkafka begin with ApiVersions; the shortest has no client.
+            (b"\x00\x00\x00\x0d\x00\x12\x00\x00\x00\x00\x00\x01\x00\x03abc", Class::Kafka),
+            (b"\x00\x00\x00\x0a\x00\x12\x00\x03\x00\x00\x00\x01\xff\xff", Class::Kafka),
+            (b"\x00\x00\x00\x0a\x00\x03\x00\x01\x00\x00\x00\x01\xff\xff", Class::Kafka),
+            (b"\x00\x00\x00\x0a\x00\x15\x00\x01\x00\x00\x00\x01\xff\xff", Class::Other),
+            (b"\x00\x00\x00\x0b\x00\x12\x00\x03\x00\x00\x00\x01\xff\xff", Class::Other),
+            (&zookeeper_request::<49>(45), Class::Zookeeper),
+            (&zookeeper_request::<48>(44), Class::Zookeeper),
+            (&zookeeper_request::<48>(45), Class::Other),
+            (b"\x15\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\xdd\x07\x00\x00\x00\x00\x00\x00\x00", Class::Other),
+            (b"\x16\x03\x00\x00", Class::MaybeClientHello),
+            (b"\x18\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\xdd\x07\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00", Class::Mongodb),
+            (b"\x12\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\xd4\x07\x00\x00\x00\x00", Class::Mongodb),
+            (b"\x04\x00\x00\x00\x05\x00\x00\x00\x00", Class::Cassandra),
+            (b"\x05\x00\x00\x00\x01\x00\x00\x00\x02\x00\x00", Class::Cassandra),
+            (b"\x04\x00\x00\x00\x07\x00\x00\x00\x00", Class::Other),
+            (b"ES\x00\x00\x00\x04\x00\x00\x00\x01", Class::Elasticsearch),
+            (b"\x10\x0e\x00\x04MQTT\x04\x02\x00\x3c\x00\x02ab", Class::Mqtt),
             (b"\x00\x01\x02\x03", Class::Other),
             (b"", Class::Other),
         ];
@@ -259,7 +362,7 @@ mod tests {
             assert_eq!(class as u16, number);
             assert_eq!(Class::from_number(number), Some(class));
         }
-        assert_eq!(Class::from_number(16), None);
+        assert_eq!(Class::from_number(22), None);
     }
 
     #[test]

@@ -18,7 +18,7 @@ fn only(story: &Story, direction: Direction) -> &FirstBytes {
 
 #[test]
 fn are_told_by_what_they_look_like_in_both_directions() -> Result<()> {
-    let table: [(&[u8], Class, &[u8], Class); 5] = [
+    let table: [(&[u8], Class, &[u8], Class); 7] = [
         (b"*1\r\n$4\r\nPING\r\n", Class::Redis, b"+PONG\r\n", Class::Redis),
         (
             b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
@@ -34,6 +34,13 @@ fn are_told_by_what_they_look_like_in_both_directions() -> Result<()> {
         ),
         (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", Class::Http2Preface, b"\x00\x00\x12\x04\x00", Class::Other),
         (b"stats\r\n", Class::Text, b"ERROR\r\n", Class::Text),
+        (
+            b"\x00\x00\x00\x0d\x00\x12\x00\x00\x00\x00\x00\x01\x00\x03abc",
+            Class::Kafka,
+            b"\x00\x00\x01\x0e\x00\x00\x00\x01\x00\x00",
+            Class::Other,
+        ),
+        (b"\x04\x00\x00\x00\x05\x00\x00\x00\x00", Class::Cassandra, b"\x84\x00\x00\x00\x06", Class::Other),
     ];
     let ground = Ground::new()?;
     let mut watch = Watch::start(&ground)?;

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use crate::{
     event::{loss::Loss, time::Time},
     protocol::Protocol,
+    tls::mesh::Mesh,
 };
 
 /// One thing that the core has to say.
@@ -63,8 +64,10 @@ pub struct Party {
     pub service: Option<Box<str>>,
     /// The Service is headless.
     pub headless: Option<bool>,
-    /// The pod has a mesh proxy.
+    /// The pod has a mesh proxy beside its application.
     pub sidecar: Option<bool>,
+    /// The mesh that it is in, by its proxy or by what its pod declares.
+    pub mesh: Option<Mesh>,
 }
 
 impl Party {
@@ -82,6 +85,7 @@ impl Party {
             service: None,
             headless: None,
             sidecar: None,
+            mesh: None,
         }
     }
 }

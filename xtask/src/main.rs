@@ -10,6 +10,7 @@ mod bench;
 mod build;
 mod check;
 mod demo;
+mod fuzz;
 mod process;
 mod setup;
 mod situations;
@@ -50,7 +51,7 @@ enum Command {
     /// Sets up and builds first. Needs root. Network namespaces stand for pods; nothing outside them is changed, and
     /// all is gone afterwards, also after Ctrl-C (exit code 130). Succeeds only if all of it happened.
     Demo,
-    /// Run all tests: check, unit, scenarios, cli, contract, lab, kernel, verdicts, incident, situations, vm
+    /// Run all tests: check, unit, scenarios, fuzz, cli, contract, lab, kernel, verdicts, incident, situations, vm
     ///
     /// Sets up and builds first. A failing stage does not keep the later ones from running; a table at the end says how
     /// each went. The stages lab, kernel, verdicts, incident and situations need root.
@@ -78,6 +79,12 @@ enum Command {
     /// that the stages `kernel` and `verdicts` of `test` run. Nothing is installed but QEMU; kernels and consoles are in
     /// target/vm. Ctrl-C ends the machines (exit code 130).
     Vm(vm::Options),
+    /// Fuzz what reads bytes of strangers: hellos, answers, recordings, cluster files, kernel records
+    ///
+    /// Sets up and builds first, with libFuzzer and its coverage. Begins with the corpus in tests/fuzz/corpus and with seeds
+    /// made of the test data; goes on with what earlier runs found (target/fuzz/corpus). An input that makes a reader fail
+    /// ends it (exit code 1) and is in target/fuzz/failures. `cargo xtask test --only fuzz` runs the corpus alone.
+    Fuzz(fuzz::Options),
     /// Check format, lints (host and eBPF code) and the rules of the design: dependencies, file sizes, names
     Check,
 }
@@ -106,6 +113,7 @@ fn run(command: &Command) -> Result<()> {
         Command::Situations(options) => situations::run(&workspace, options),
         Command::Bench(options) => bench::run(&workspace, options),
         Command::Vm(options) => vm::run(&workspace, options),
+        Command::Fuzz(options) => fuzz::run(&workspace, options),
         Command::Check => check::run(&workspace),
     }
 }

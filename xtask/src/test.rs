@@ -18,6 +18,9 @@ use crate::{
 /// The unit tests in `tests/` that no library holds: those of programs without harness.
 const UNIT_TARGETS: [&str; 2] = ["bench", "situations-unit"];
 
+/// The package whose only tests are the stage `fuzz`.
+const FUZZ_PACKAGE: &str = "mtlsnoop-fuzz";
+
 /// One stage, cheapest first.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 pub(crate) enum Stage {
@@ -27,6 +30,8 @@ pub(crate) enum Stage {
     Unit,
     /// Recorded stories through the core: events in, findings out
     Scenarios,
+    /// The fuzz targets on their corpus and seeds
+    Fuzz,
     /// The command line: messages and exit codes
     Cli,
     /// Record layout, JSON Schema, fixed names
@@ -101,10 +106,14 @@ impl Stage {
                 process::run(&mut cargo)
             }
             None if self == Self::Vm => vm::run_all(workspace),
+            None if self == Self::Fuzz => {
+                let mut cargo = cargo_test(workspace, tools);
+                process::run(cargo.args(["--package", FUZZ_PACKAGE, "--lib"]))
+            }
             None if self == Self::Check => check::everything(workspace, &tools.toolchain),
             None => {
                 let mut cargo = cargo_test(workspace, tools);
-                cargo.args(["--workspace", "--lib", "--bins"]);
+                cargo.args(["--workspace", "--exclude", FUZZ_PACKAGE, "--lib", "--bins"]);
                 process::run(cargo.args(UNIT_TARGETS.map(|target| ["--test", target]).as_flattened()))
             }
         }
@@ -113,7 +122,7 @@ impl Stage {
     /// The test target in `tests/`.
     fn target(self) -> Option<&'static str> {
         match self {
-            Self::Check | Self::Unit | Self::Vm => None,
+            Self::Check | Self::Unit | Self::Fuzz | Self::Vm => None,
             Self::Scenarios => Some("replay"),
             Self::Cli => Some("cli"),
             Self::Contract => Some("contract"),
@@ -194,6 +203,7 @@ mod tests {
                 "check",
                 "unit",
                 "scenarios",
+                "fuzz",
                 "cli",
                 "contract",
                 "lab",

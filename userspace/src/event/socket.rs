@@ -180,6 +180,18 @@ pub enum Class {
     Ssh,
     /// An AMQP header.
     Amqp,
+    /// A Kafka request.
+    Kafka,
+    /// A MongoDB message.
+    Mongodb,
+    /// A ZooKeeper session request.
+    Zookeeper,
+    /// A Cassandra (CQL) request.
+    Cassandra,
+    /// An Elasticsearch transport message.
+    Elasticsearch,
+    /// An MQTT CONNECT.
+    Mqtt,
 }
 
 /// First bytes of a direction that are no `ClientHello`.

@@ -85,7 +85,14 @@ fn by_class(class: Class) -> Option<Guess> {
         Class::NatsInfo => (Protocol::Nats, true),
         Class::Ssh => (Protocol::Ssh, true),
         Class::Amqp => (Protocol::Amqp, false),
-        Class::Reply220
+        Class::Mongodb => (Protocol::Mongodb, false),
+        Class::Elasticsearch => (Protocol::Elasticsearch, false),
+        // What only clients send.
+        Class::Kafka
+        | Class::Zookeeper
+        | Class::Cassandra
+        | Class::Mqtt
+        | Class::Reply220
         | Class::Other
         | Class::Text
         | Class::TlsHandshake
@@ -106,6 +113,12 @@ pub fn client_protocol(class: Class) -> Option<Protocol> {
         Class::PostgresStartup => Some(Protocol::Postgresql),
         Class::Amqp => Some(Protocol::Amqp),
         Class::Ssh => Some(Protocol::Ssh),
+        Class::Kafka => Some(Protocol::Kafka),
+        Class::Mongodb => Some(Protocol::Mongodb),
+        Class::Zookeeper => Some(Protocol::Zookeeper),
+        Class::Cassandra => Some(Protocol::Cassandra),
+        Class::Elasticsearch => Some(Protocol::Elasticsearch),
+        Class::Mqtt => Some(Protocol::Mqtt),
         Class::Other
         | Class::Text
         | Class::TlsHandshake

@@ -56,8 +56,8 @@ impl Reading {
         matches!(self, Self::Partial(_))
     }
 
-    /// Takes in a part; repeated and overlapping ones do no harm.
-    pub fn add(&mut self, segment: &HelloSegment) {
+    /// Takes in a part that goes to this destination port; repeated and overlapping ones do no harm.
+    pub fn add(&mut self, segment: &HelloSegment, port: u16) {
         let parts = match self {
             Self::Whole(_) | Self::Broken => return,
             Self::Partial(parts) => parts,
@@ -76,7 +76,7 @@ impl Reading {
         match client_hello::parse(&bytes) {
             client_hello::Reading::Hello(content) => {
                 let wire_bytes = u64::from(parts.expected_bytes).max(bytes.len() as u64);
-                let mesh = mesh::recognise(&content);
+                let mesh = mesh::recognise(&content, port);
                 *self = Self::Whole(Arc::new(Hello { time: parts.time, wire_bytes, content, mesh }));
             }
             client_hello::Reading::Incomplete { .. } if bytes.len() < LIMIT_BYTES => {}

@@ -213,7 +213,8 @@ impl Flow {
     /// Takes in a part of a hello. One that the listener sends is an echo, so an answer that is not TLS.
     pub fn add_hello(&mut self, segment: &HelloSegment) {
         if segment.direction == self.client_direction() {
-            self.hello.add(segment);
+            let port = self.server().port();
+            self.hello.add(segment, port);
         } else if segment.offset == 0 && self.answer.is_none() {
             self.answer = Some(Answer::echo(segment));
         }

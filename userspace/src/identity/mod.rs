@@ -13,7 +13,7 @@ use rustc_hash::FxHashMap;
 use crate::{
     event::{
         Cgroup,
-        cluster::{Cluster, Container, Pod, Service},
+        cluster::{Cluster, Pod, Service},
         socket::Owner,
     },
     update::Party,
@@ -31,6 +31,8 @@ struct Member {
     pod: Option<usize>,
     /// Name of the container, or the short form of its runtime id outside a known cluster.
     container: Option<Box<str>>,
+    /// The container is a mesh proxy.
+    is_proxy: bool,
 }
 
 /// What is known of who is who.
@@ -97,7 +99,12 @@ impl Identity {
 
     /// A socket of this owner was seen: learns whose its network namespace is. Numbers of namespaces are used again, so
     /// the newest is believed.
+    ///
+    /// A proxy of the node has sockets in namespaces that are not its own: it teaches nothing.
     pub fn observe(&mut self, owner: &Owner) {
+        if proxy::serves_node(owner) {
+            return;
+        }
         let Some(index) = self.cgroups.get(&owner.cgroup).and_then(|member| member.pod) else { return };
         if self.cluster.pods.get(index).is_some_and(|pod| !pod.host_network) {
             self.pods_by_netns.insert(owner.netns, index);
@@ -111,13 +118,16 @@ impl Identity {
             party.process = (!owner.process.is_empty()).then(|| owner.process.as_str().into());
             party.pid = (owner.pid != 0).then_some(owner.pid);
             party.uid = owner.known_uid();
-            party.container = self.container_of(owner.cgroup);
+            // A proxy of the node has no container in the pod that it serves.
+            party.container = self.container_of(owner.cgroup).filter(|_| !proxy::serves_node(owner));
+            party.mesh = proxy::mesh_of_owner(owner);
         }
         if let Some(pod) = self.pod_of(address.ip(), owner) {
             party.pod = Some(pod.name.clone());
             party.namespace = Some(pod.namespace.clone());
             party.workload.clone_from(&pod.workload);
-            party.sidecar = Some(proxy::has_proxy(pod));
+            party.sidecar = proxy::has_sidecar(pod);
+            party.mesh = party.mesh.or_else(|| proxy::mesh_of(pod));
         }
         if let Some(service) = self.service_at(address) {
             party.service = Some(service.name.clone());
@@ -173,8 +183,7 @@ impl Identity {
 
     /// The control group is that of a mesh proxy's container.
     pub fn is_of_proxy(&self, cgroup: u64) -> bool {
-        let container = self.cgroups.get(&cgroup).and_then(|member| member.container.as_deref());
-        container.is_some_and(proxy::is_container)
+        self.cgroups.get(&cgroup).is_some_and(|member| member.is_proxy)
     }
 
     /// Whose a control group with this path is.
@@ -182,25 +191,33 @@ impl Identity {
         const SHORT_ID: usize = 12;
         let id = container_id::container_id(path);
         let place = id.and_then(|id| self.containers.get(id)).copied();
-        let name = place.and_then(|(pod, place)| {
-            let container: &Container = self.cluster.pods.get(pod)?.containers.get(place)?;
-            Some(container.name.clone())
+        let known = place.and_then(|(pod, place)| {
+            let pod = self.cluster.pods.get(pod)?;
+            Some((pod, &*pod.containers.get(place)?.name))
         });
         let by_uid = || self.pods_by_uid.get(container_id::pod_uid(path)?.as_str()).copied();
-        let container = name.or_else(|| id?.get(..SHORT_ID).map(Into::into));
-        Member { path: path.into(), pod: place.map(|(pod, _)| pod).or_else(by_uid), container }
+        Member {
+            path: path.into(),
+            pod: place.map(|(pod, _)| pod).or_else(by_uid),
+            container: known.map(|(_, name)| name).or_else(|| id?.get(..SHORT_ID)).map(Into::into),
+            is_proxy: known.is_some_and(|(pod, name)| proxy::is_container(pod, name)),
+        }
     }
 
     /// The pod: by the control group of its socket, by its network namespace, and only then by its address.
+    ///
+    /// The control group comes last for a proxy of the node, whose sockets are in the namespaces of the pods that it serves.
     fn pod_of(&self, address: IpAddr, owner: Option<&Owner>) -> Option<&Pod> {
-        let by_owner = owner.and_then(|owner| {
-            let by_cgroup = self.cgroups.get(&owner.cgroup).and_then(|member| member.pod);
-            by_cgroup.or_else(|| self.pods_by_netns.get(&owner.netns).copied())
-        });
-        let index = by_owner
-            .or_else(|| self.pods_by_address.get(&address).copied())
-            .or_else(|| self.pod_index_of_endpoint(address))?;
-        self.cluster.pods.get(index)
+        let by_cgroup = owner.and_then(|owner| self.cgroups.get(&owner.cgroup)?.pod);
+        let by_netns = owner.and_then(|owner| self.pods_by_netns.get(&owner.netns).copied());
+        let by_address =
+            || self.pods_by_address.get(&address).copied().or_else(|| self.pod_index_of_endpoint(address));
+        let index = if owner.is_some_and(proxy::serves_node) {
+            by_netns.or_else(by_address).or(by_cgroup)
+        } else {
+            by_cgroup.or(by_netns).or_else(by_address)
+        };
+        self.cluster.pods.get(index?)
     }
 
     fn pod_index_of_endpoint(&self, address: IpAddr) -> Option<usize> {

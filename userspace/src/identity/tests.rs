@@ -3,11 +3,14 @@
 use std::net::SocketAddr;
 
 use super::Identity;
-use crate::event::{
-    Cgroup,
-    cluster::{Cluster, Container, Endpoint, Pod, Service},
-    socket::Owner,
-    time::Time,
+use crate::{
+    event::{
+        Cgroup,
+        cluster::{Cluster, Container, Endpoint, Pod, Service},
+        socket::Owner,
+        time::Time,
+    },
+    tls::mesh::Mesh,
 };
 
 const NODE: &str = "192.168.0.1:80";
@@ -85,6 +88,33 @@ fn a_namespace_is_learned_and_can_be_used_again() {
     for (cgroup, expected) in [(1, "old"), (2, "new")] {
         identity.observe(&Owner { cgroup, netns: 7, ..Owner::default() });
         assert_eq!(pod_at(&identity, "127.0.0.1:80", Some(&stranger)).as_deref(), Some(expected));
+    }
+}
+
+#[test]
+fn a_proxy_of_the_node_is_in_the_pod_that_it_serves() {
+    let proxy = |host_network| Pod { host_network, ..pod("ztunnel-x", "10.1.1.9:0", 'b') };
+    for proxy in [proxy(false), proxy(true)] {
+        let pods = vec![pod("app-0", POD, 'a'), proxy];
+        let mut identity = known(&Cluster { pods, ..Cluster::default() });
+        let ztunnel = |netns| Owner { process: "ztunnel".into(), cgroup: 2, netns, ..Owner::default() };
+        assert_eq!(pod_at(&identity, POD, Some(&ztunnel(7))).as_deref(), Some("app-0"), "by address");
+        identity.observe(&ztunnel(7));
+        let stranger = Owner { netns: 7, ..Owner::default() };
+        assert_eq!(pod_at(&identity, "127.0.0.1:1", Some(&stranger)), None, "nothing learned of it");
+        identity.observe(&Owner { cgroup: 1, netns: 7, ..Owner::default() });
+        assert_eq!(
+            pod_at(&identity, "127.0.0.1:1", Some(&ztunnel(7))).as_deref(),
+            Some("app-0"),
+            "by namespace"
+        );
+        assert_eq!(
+            pod_at(&identity, "10.1.1.9:1", Some(&ztunnel(8))).as_deref(),
+            Some("ztunnel-x"),
+            "itself"
+        );
+        let party = identity.party(POD.parse().unwrap(), Some(&ztunnel(7)));
+        assert_eq!((party.container, party.mesh), (None, Some(Mesh::IstioAmbient)));
     }
 }
 

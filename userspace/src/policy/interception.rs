@@ -12,6 +12,15 @@ const INCLUDED: &str = "traffic.sidecar.istio.io/includeInboundPorts";
 /// Ports that are not, where all others are.
 const EXCLUDED: &str = "traffic.sidecar.istio.io/excludeInboundPorts";
 
+/// What other meshes call the same: linkerd2 `pkg/k8s/labels.go`, consul-k8s `constants/annotations_and_labels.go`, kuma
+/// `metadata/annotations.go`, osm `pkg/injector/`.
+const EXCLUDED_ELSEWHERE: [&str; 4] = [
+    "config.linkerd.io/skip-inbound-ports",
+    "consul.hashicorp.com/transparent-proxy-exclude-inbound-ports",
+    "traffic.kuma.io/exclude-inbound-ports",
+    "openservicemesh.io/inbound-port-exclusion-list",
+];
+
 /// Ports of the proxy itself: HBONE, metrics, health, agent (istio `injection-template.yaml` and the golden files of
 /// `tools/istio-iptables`).
 const RESERVED: [u16; 4] = [15008, 15090, 15021, 15020];
@@ -49,6 +58,10 @@ pub fn of(pod: &Pod, port: u16) -> Interception<'_> {
     if annotation(MODE).is_some_and(|mode| mode.eq_ignore_ascii_case("none")) {
         return Interception::Past(Past::ModeNone);
     }
+    let excluded = EXCLUDED_ELSEWHERE.iter().filter_map(|key| annotation(key)).find(|list| names(list, port));
+    if let Some(excluded) = excluded {
+        return Interception::Past(Past::Excluded(excluded));
+    }
     if RESERVED.contains(&port) {
         return Interception::Past(Past::Reserved);
     }
@@ -64,8 +77,15 @@ pub fn of(pod: &Pod, port: u16) -> Interception<'_> {
     }
 }
 
+/// Ports, and ranges of them as Linkerd takes them.
 fn names(list: &str, port: u16) -> bool {
-    list.split(',').any(|entry| entry.trim().parse() == Ok(port))
+    list.split(',').any(|entry| {
+        let (from, to) = entry.split_once('-').unwrap_or((entry, entry));
+        match (from.trim().parse::<u16>(), to.trim().parse::<u16>()) {
+            (Ok(from), Ok(to)) => (from..=to).contains(&port),
+            _ => false,
+        }
+    })
 }
 
 #[cfg(test)]
@@ -104,6 +124,17 @@ mod tests {
             (15021, &[], Interception::Past(Past::Reserved)),
             (15020, &[], Interception::Past(Past::Reserved)),
             (15006, &[], captured),
+            (
+                6379,
+                &[("config.linkerd.io/skip-inbound-ports", "25,6000-6400")],
+                Interception::Past(Past::Excluded("25,6000-6400")),
+            ),
+            (6401, &[("config.linkerd.io/skip-inbound-ports", "25,6000-6400")], captured),
+            (
+                6379,
+                &[("traffic.kuma.io/exclude-inbound-ports", "6379")],
+                Interception::Past(Past::Excluded("6379")),
+            ),
         ] {
             assert_eq!(of(&pod(annotations), port), expected, "{port} {annotations:?}");
         }

@@ -80,11 +80,11 @@ fn cluster(proxies: [bool; 2]) -> Cluster {
 
 fn hello(mesh: Mesh) -> MeshHello {
     MeshHello {
-        mesh,
         direction: Some(Direction::Outbound),
         service_port: Some(6379),
         subset: None,
         host: Some("redis.data.svc.cluster.local".into()),
+        ..MeshHello::of(mesh)
     }
 }
 

@@ -4,7 +4,7 @@ use super::{Guess, Protocol, answer, greeting};
 
 /// Guesses from binary frames.
 pub(super) fn guess(bytes: &[u8]) -> Option<Guess> {
-    [mysql, http2, postgresql, cassandra, zookeeper, mongodb, amqp_method, mqtt]
+    [mysql, http2, postgresql, cassandra, zookeeper, mongodb, amqp_method, mqtt, elasticsearch]
         .iter()
         .find_map(|guess| guess(bytes))
 }
@@ -147,4 +147,13 @@ fn mqtt(bytes: &[u8]) -> Option<Guess> {
         }
     };
     known.then_some(answer(Protocol::Mqtt))
+}
+
+/// A message between nodes: `ES`, its length, then the number of the request, a status of five bits and a
+/// version (Elasticsearch, `org.elasticsearch.transport.TcpHeader`).
+fn elasticsearch(bytes: &[u8]) -> Option<Guess> {
+    let &[b'E', b'S', 0, _, _, _, _, _, _, _, _, _, _, _, status] = bytes.first_chunk::<15>()? else {
+        return None;
+    };
+    (status < 0x20).then_some(answer(Protocol::Elasticsearch))
 }

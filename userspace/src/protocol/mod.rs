@@ -8,9 +8,7 @@ mod text;
 
 use std::fmt;
 
-/// A protocol whose servers give themselves away by their first bytes.
-///
-/// Kafka is not here: its answers are two numbers that the client chose.
+/// A protocol that its servers or its clients give away by their first bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Protocol {
@@ -18,6 +16,8 @@ pub enum Protocol {
     Amqp,
     /// Cassandra's native protocol (CQL), version 3 and later.
     Cassandra,
+    /// Elasticsearch's transport between its nodes.
+    Elasticsearch,
     /// FTP.
     Ftp,
     /// HTTP/1.0 and HTTP/1.1.
@@ -26,6 +26,8 @@ pub enum Protocol {
     Http2,
     /// IMAP.
     Imap,
+    /// Kafka. Its clients alone: answers are two numbers that the client chose.
+    Kafka,
     /// memcached's text protocol.
     Memcached,
     /// MongoDB.
@@ -58,10 +60,12 @@ impl Protocol {
         match self {
             Self::Amqp => "amqp",
             Self::Cassandra => "cassandra",
+            Self::Elasticsearch => "elasticsearch",
             Self::Ftp => "ftp",
             Self::Http => "http",
             Self::Http2 => "http2",
             Self::Imap => "imap",
+            Self::Kafka => "kafka",
             Self::Memcached => "memcached",
             Self::Mongodb => "mongodb",
             Self::Mqtt => "mqtt",

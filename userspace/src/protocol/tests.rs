@@ -10,7 +10,7 @@ use super::{Guess, Protocol, guess};
 /// Recorded on loopback, unless said otherwise, from Redis 7.0.15, memcached 1.6.18, NATS, nginx 1.22.1,
 /// MariaDB 10.11, PostgreSQL 15 and RabbitMQ: as an answer to a sidecar's ClientHello, to a plaintext client,
 /// or unasked.
-const VECTORS: [(&[u8], Protocol, bool); 48] = [
+const VECTORS: [(&[u8], Protocol, bool); 56] = [
     (b"-ERR max number of clients reached\r\n", Protocol::Redis, true),
     (b"-ERR unknown command '\x16\x03\x01\x06', with args beginning with: \r\n", Protocol::Redis, false),
     (b"-ERR Protocol error: invalid multibulk length\r\n", Protocol::Redis, false),
@@ -95,6 +95,27 @@ const VECTORS: [(&[u8], Protocol, bool); 48] = [
         false,
     ),
     (b"\x20\x02\x00\x05", Protocol::Mqtt, false),
+    (
+        b"ES\x00\x00\x00\x1d\x00\x00\x00\x00\x00\x00\x00\x01\x09\x00\x7f\xc7\x7f",
+        Protocol::Elasticsearch,
+        false,
+    ),
+    // From Redis, src/server.c; RabbitMQ with AMQP 1.0; PostgreSQL, an error before protocol 3; etcd by gRPC.
+    (b"-LOADING Redis is loading the dataset in memory\r\n", Protocol::Redis, false),
+    (b"AMQP\x03\x01\x00\x00", Protocol::Amqp, false),
+    (b"HTTP/1.0 400 Bad request\r\n", Protocol::Http, false),
+    (
+        b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close",
+        Protocol::Http,
+        false,
+    ),
+    (b"-ERR 'Unknown Protocol Operation'\r\n", Protocol::Nats, false),
+    (b"SERVER_ERROR out of memory\r\n", Protocol::Memcached, false),
+    (
+        b"\x84\x00\x00\x00\x00\x00\x00\x00\x3d\x00\x00\x00\x0a\x00\x37Invalid or unsupported protocol",
+        Protocol::Cassandra,
+        false,
+    ),
     (b"\x20\x03\x00\x84\x00", Protocol::Mqtt, false),
 ];
 
@@ -157,10 +178,12 @@ fn names_are_stable() {
     for (protocol, name) in [
         (Protocol::Amqp, "amqp"),
         (Protocol::Cassandra, "cassandra"),
+        (Protocol::Elasticsearch, "elasticsearch"),
         (Protocol::Ftp, "ftp"),
         (Protocol::Http, "http"),
         (Protocol::Http2, "http2"),
         (Protocol::Imap, "imap"),
+        (Protocol::Kafka, "kafka"),
         (Protocol::Memcached, "memcached"),
         (Protocol::Mongodb, "mongodb"),
         (Protocol::Mqtt, "mqtt"),

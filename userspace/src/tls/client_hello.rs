@@ -145,13 +145,6 @@ mod tests {
 
     const REDIS: &str = "outbound_.6379_._.redis.default.svc.cluster.local";
 
-    fn hello(sample: &str) -> ClientHello {
-        match parse(&samples::bytes(sample)) {
-            Reading::Hello(hello) => hello,
-            other => panic!("{other:?} for {sample}"),
-        }
-    }
-
     fn alpn(hello: &ClientHello) -> Vec<&str> {
         hello.alpn.iter().map(AsRef::as_ref).collect()
     }
@@ -190,7 +183,7 @@ mod tests {
                 &[0x1d, 0x17, 0x18],
             ),
         ] {
-            let hello = hello(sample);
+            let hello = samples::hello(sample);
             assert_eq!(hello.legacy_version, 0x303);
             assert_eq!(hello.sni.as_deref(), sni);
             assert_eq!(alpn(&hello), alpn_offered);
@@ -201,7 +194,7 @@ mod tests {
 
     #[test]
     fn a_hello_over_several_records_is_read() {
-        let hello = hello(samples::OPENSSL_FRAGMENTED);
+        let hello = samples::hello(samples::OPENSSL_FRAGMENTED);
         assert_eq!(hello.sni.as_deref(), Some("redis.example.com"));
         assert_eq!((hello.alpn.len(), hello.alpn.last().map(AsRef::as_ref)), (90, Some("proto-089")));
     }

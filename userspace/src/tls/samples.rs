@@ -1,5 +1,7 @@
 //! Recorded hellos for the tests, each file saying how it was made; must not know what is expected of them.
 
+use super::client_hello::{ClientHello, Reading, parse};
+
 /// Envoy as in an Istio sidecar, TLS 1.2.
 pub(super) const ISTIO_TLS12: &str = include_str!("testdata/istio_tls12.hex");
 /// Envoy as in an Istio sidecar, TLS 1.3.
@@ -14,6 +16,18 @@ pub(super) const ISTIO_HTTP_SUBSET: &str = include_str!("testdata/istio_http_sub
 pub(super) const ISTIO_CLUSTER_NAME_SNI: &str = include_str!("testdata/istio_cluster_name_sni.hex");
 /// Envoy as in an Istio sidecar, SNI from a DestinationRule.
 pub(super) const ISTIO_SNI_OVERRIDE: &str = include_str!("testdata/istio_sni_override.hex");
+/// A ztunnel's HBONE.
+pub(super) const ZTUNNEL: &str = include_str!("testdata/ztunnel.hex");
+/// A Linkerd proxy.
+pub(super) const LINKERD: &str = include_str!("testdata/linkerd.hex");
+/// A Linkerd proxy, to the proxy port of the other one.
+pub(super) const LINKERD_OPAQUE: &str = include_str!("testdata/linkerd_opaque.hex");
+/// Envoy as in a Consul sidecar.
+pub(super) const CONSUL: &str = include_str!("testdata/consul.hex");
+/// Envoy as in a Kuma sidecar.
+pub(super) const KUMA: &str = include_str!("testdata/kuma.hex");
+/// Envoy as in an OSM sidecar.
+pub(super) const OSM: &str = include_str!("testdata/osm.hex");
 /// OpenSSL, TLS 1.3.
 pub(super) const OPENSSL_TLS13: &str = include_str!("testdata/openssl_tls13.hex");
 /// OpenSSL, TLS 1.2, without SNI.
@@ -32,7 +46,7 @@ pub(super) const ALPN_SPACE: &str = include_str!("testdata/alpn_space.hex");
 pub(super) const ALPN_ENDS_IN_SPACE: &str = include_str!("testdata/alpn_ends_in_space.hex");
 
 /// Every sample.
-pub(super) const ALL: [&str; 15] = [
+pub(super) const ALL: [&str; 21] = [
     ISTIO_TLS12,
     ISTIO_TLS13,
     ISTIO_PQ,
@@ -40,6 +54,12 @@ pub(super) const ALL: [&str; 15] = [
     ISTIO_HTTP_SUBSET,
     ISTIO_CLUSTER_NAME_SNI,
     ISTIO_SNI_OVERRIDE,
+    ZTUNNEL,
+    LINKERD,
+    LINKERD_OPAQUE,
+    CONSUL,
+    KUMA,
+    OSM,
     OPENSSL_TLS13,
     OPENSSL_TLS12,
     OPENSSL_FRAGMENTED,
@@ -59,6 +79,14 @@ pub(super) fn bytes(sample: &str) -> Vec<u8> {
         .map(|digit| u8::try_from(digit.to_digit(16).unwrap()).unwrap())
         .collect();
     digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect()
+}
+
+/// What a sample says.
+pub(super) fn hello(sample: &str) -> ClientHello {
+    match parse(&bytes(sample)) {
+        Reading::Hello(hello) => hello,
+        other => panic!("{other:?} for {sample}"),
+    }
 }
 
 /// One record with this payload.

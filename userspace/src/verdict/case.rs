@@ -9,7 +9,7 @@ use crate::{
     flow::{SaidEnd, answer::Answer, hello::Hello},
     listener::Knowledge,
     policy::Declared,
-    tls::mesh::MeshHello,
+    tls::mesh::{Mesh, MeshHello},
     update::{Behaviour, Outcome, Party},
 };
 
@@ -66,6 +66,11 @@ impl Case<'_> {
     pub fn may_be_from_proxy(&self) -> bool {
         let is_unknown = self.client.process.is_none() && self.client.uid.is_none();
         self.is_from_proxy || (is_unknown && self.client.sidecar == Some(true))
+    }
+
+    /// The client's mesh: the one that wrote the hello; without a hello, the one that the client is in.
+    pub fn mesh(&self) -> Option<Mesh> {
+        self.hello.map(|sent| sent.mesh.mesh).or(self.client.mesh)
     }
 }
 

@@ -7,6 +7,7 @@ mod declaration;
 pub mod destination_rule;
 pub mod double_tls;
 pub mod evidence;
+mod mend;
 pub mod mtls_rejected;
 pub mod mtls_to_plaintext;
 mod peer_authentication;
@@ -23,7 +24,9 @@ mod words;
 
 use crate::{
     envoy::weight,
+    identity::proxy,
     policy::interception::Interception,
+    tls::mesh::Mesh,
     update::{Cause, Code, Confidence, Fix},
     verdict::case::Case,
 };
@@ -44,7 +47,14 @@ pub struct Judgement {
 }
 
 /// Judges one attempt; none when nothing is wrong with it, or nothing that is known of here.
+///
+/// HBONE goes to a port that only its proxies have, and these close and fall silent for reasons of their own (policy, a pod
+/// that is gone): what is behind the tunnel is not seen from here.
 pub fn judge(case: &Case<'_>) -> Option<Judgement> {
+    let is_tunnelled = case.is_from_proxy || case.hello.is_some();
+    if is_tunnelled && case.mesh() == Some(Mesh::IstioAmbient) {
+        return None;
+    }
     let (code, confidence) = Code::ALL.into_iter().find_map(|code| Some((code, confidence(code, case)?)))?;
     let confidence = weight::weigh(code, confidence, case.word, case.seen());
     let (why, fix) = cause::of(code, case);
@@ -55,6 +65,8 @@ pub fn judge(case: &Case<'_>) -> Option<Judgement> {
 fn confidence(code: Code, case: &Case<'_>) -> Option<Confidence> {
     match code {
         Code::MtlsToPlaintext => mtls_to_plaintext::confidence(case),
+        // What follows is told by how Istio's proxies behave, and mended by what Istio has.
+        _ if is_of_other_mesh(case) => None,
         Code::MtlsRejected => mtls_rejected::confidence(case),
         Code::PlaintextToMtls => plaintext_to_mtls::confidence(case),
         Code::TlsToPlaintext => tls_to_plaintext::confidence(case),
@@ -71,12 +83,17 @@ pub fn has_proxy_at_destination(case: &Case<'_>) -> Option<bool> {
         if was_redirected || acceptor.is_proxy {
             return Some(true);
         }
-        // Without a process name, a listener that is none of a proxy's looks like one whose owner was not found.
-        (!acceptor.owner.process.is_empty()).then_some(false)
+        proxy::accepts(acceptor.owner, acceptor.port)
     });
     let declared = || match case.declared.interception()? {
         Interception::NoProxy | Interception::Past(_) => Some(false),
         Interception::Captured => Some(true),
     };
     seen.or_else(declared).or(case.server.sidecar)
+}
+
+/// One end is known to be in a mesh other than Istio.
+fn is_of_other_mesh(case: &Case<'_>) -> bool {
+    let is_other = |mesh: Mesh| !matches!(mesh, Mesh::Istio | Mesh::IstioAmbient);
+    [case.mesh(), case.server.mesh].into_iter().flatten().any(is_other)
 }

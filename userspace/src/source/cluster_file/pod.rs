@@ -15,7 +15,8 @@ use crate::{
 };
 
 /// Domains under which meshes keep their annotations.
-const MESH_DOMAINS: [&str; 4] = ["istio.io", "linkerd.io", "consul.hashicorp.com", "kuma.io"];
+const MESH_DOMAINS: [&str; 5] =
+    ["istio.io", "linkerd.io", "consul.hashicorp.com", "kuma.io", "openservicemesh.io"];
 
 /// Label that a Deployment puts on its `ReplicaSet`s and their pods (`DefaultDeploymentUniqueLabelKey`,
 /// `k8s.io/api/apps/v1/types.go`).
@@ -108,7 +109,7 @@ pub(super) fn convert(pod: WirePod, tally: &mut Tally) -> Result<(Pod, Option<Co
         host_network: spec.host_network,
         workload: workload(&metadata),
         containers: containers(&spec, &status),
-        proxy_version: version_of(&spec, proxy::is_container),
+        proxy_version: version_of(&spec, |name| name == proxy::ISTIO_CONTAINER),
         namespace: metadata.namespace,
         name: metadata.name,
         uid: metadata.uid,

@@ -225,6 +225,12 @@ fn class(number: u16) -> Result<Class, Undecodable> {
         Kernel::Reply220 => Class::Reply220,
         Kernel::Ssh => Class::Ssh,
         Kernel::Amqp => Class::Amqp,
+        Kernel::Kafka => Class::Kafka,
+        Kernel::Mongodb => Class::Mongodb,
+        Kernel::Zookeeper => Class::Zookeeper,
+        Kernel::Cassandra => Class::Cassandra,
+        Kernel::Elasticsearch => Class::Elasticsearch,
+        Kernel::Mqtt => Class::Mqtt,
     })
 }
 

@@ -16,6 +16,7 @@ mod interception_off;
 mod label_without_proxy;
 mod lost_disable;
 mod machine_without_proxy;
+mod mesh_without_proxy_at_destination;
 mod not_intercepted;
 mod origination_over_app_tls;
 mod peer_authentication_disable;
@@ -55,6 +56,7 @@ pub struct Rule {
 }
 
 const MTLS_TO_PLAINTEXT: &[Rule] = &[
+    mesh_without_proxy_at_destination::RULE,
     lost_disable::RULE,
     excluded_inbound_port::RULE,
     interception_off::RULE,

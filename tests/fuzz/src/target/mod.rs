@@ -1,0 +1,6 @@
+//! The readers, grouped by what they read.
+
+pub(crate) mod answer;
+pub(crate) mod cluster_file;
+pub(crate) mod events;
+pub(crate) mod hello;
