@@ -72,6 +72,12 @@ impl Case<'_> {
     pub fn mesh(&self) -> Option<Mesh> {
         self.hello.map(|sent| sent.mesh.mesh).or(self.client.mesh)
     }
+
+    /// One end is known to be in a mesh other than Istio.
+    pub fn is_of_other_mesh(&self) -> bool {
+        let is_other = |mesh: Mesh| !matches!(mesh, Mesh::Istio | Mesh::IstioAmbient);
+        [self.mesh(), self.server.mesh].into_iter().flatten().any(is_other)
+    }
 }
 
 /// A hello that a mesh wrote.

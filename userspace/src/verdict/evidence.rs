@@ -29,7 +29,8 @@ pub fn of(code: Code, case: &Case<'_>) -> Vec<Box<str>> {
     ]
     .into_iter()
     .flatten()
-    .chain(declaration::sentences(case))
+    // They speak of Istio's objects.
+    .chain(declaration::sentences(case).into_iter().filter(|_| !case.is_of_other_mesh()))
     .map(String::into_boxed_str)
     .collect()
 }

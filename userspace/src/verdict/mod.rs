@@ -51,7 +51,7 @@ pub struct Judgement {
 /// HBONE goes to a port that only its proxies have, and these close and fall silent for reasons of their own (policy, a pod
 /// that is gone): what is behind the tunnel is not seen from here.
 pub fn judge(case: &Case<'_>) -> Option<Judgement> {
-    let is_tunnelled = case.is_from_proxy || case.hello.is_some();
+    let is_tunnelled = case.may_be_from_proxy() || case.hello.is_some();
     if is_tunnelled && case.mesh() == Some(Mesh::IstioAmbient) {
         return None;
     }
@@ -66,7 +66,7 @@ fn confidence(code: Code, case: &Case<'_>) -> Option<Confidence> {
     match code {
         Code::MtlsToPlaintext => mtls_to_plaintext::confidence(case),
         // What follows is told by how Istio's proxies behave, and mended by what Istio has.
-        _ if is_of_other_mesh(case) => None,
+        _ if case.is_of_other_mesh() => None,
         Code::MtlsRejected => mtls_rejected::confidence(case),
         Code::PlaintextToMtls => plaintext_to_mtls::confidence(case),
         Code::TlsToPlaintext => tls_to_plaintext::confidence(case),
@@ -90,10 +90,4 @@ pub fn has_proxy_at_destination(case: &Case<'_>) -> Option<bool> {
         Interception::Captured => Some(true),
     };
     seen.or_else(declared).or(case.server.sidecar)
-}
-
-/// One end is known to be in a mesh other than Istio.
-fn is_of_other_mesh(case: &Case<'_>) -> bool {
-    let is_other = |mesh: Mesh| !matches!(mesh, Mesh::Istio | Mesh::IstioAmbient);
-    [case.mesh(), case.server.mesh].into_iter().flatten().any(is_other)
 }

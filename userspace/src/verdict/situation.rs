@@ -57,11 +57,10 @@ impl Default for Situation {
                 istio: Istio { is_listed: true, ..Istio::default() },
             },
             hello: MeshHello {
-                mesh: Mesh::Istio,
                 direction: Some(Direction::Outbound),
                 service_port: Some(6379),
-                subset: None,
                 host: Some("redis.data.svc.cluster.local".into()),
+                ..MeshHello::of(Mesh::Istio)
             },
             acceptor: None,
             from: ([10, 1, 1, 25], 50714).into(),
