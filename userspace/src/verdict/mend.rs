@@ -147,6 +147,7 @@ fn is_name(text: &str) -> bool {
 mod tests {
     use super::{ALL, Mesh, MeshHello, Words, destination, fix, resource};
     use crate::{
+        envoy::Word,
         event::time::Time,
         listener::Knowledge,
         policy::Declared,
@@ -168,6 +169,7 @@ mod tests {
             passed_on: PassedOn::Unknown,
             leg: None,
             declared: Declared::default(),
+            word: Word::default(),
             hello: None,
             answer: None,
             behaviour: Behaviour::Silent,
