@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::{
     load::{Load, worker::Worker},
-    subject::Subject,
+    subject::{Subject, agent::Agent},
 };
 
 /// What tracing costs. `cargo xtask bench` runs it.
@@ -27,7 +27,7 @@ pub(crate) struct Plan {
     /// Length of one window
     #[arg(long, default_value = "0.5", value_parser = seconds, value_name = "N")]
     pub(crate) seconds: Duration,
-    /// Measure until the standard error of each loss is at most this, in percent
+    /// Measure until the standard error of each loss is at most this, in percent; a fifth of it for what can be toggled
     #[arg(long, default_value_t = 0.5, value_name = "PERCENT")]
     pub(crate) error: f64,
     /// Measure no longer than this under each load
@@ -94,11 +94,17 @@ impl Plan {
         if self.quick { Duration::ZERO } else { self.limit }
     }
 
-    /// How many pairs of windows there are in any case. Starting a peer takes seconds, and what it costs is no close call.
+    /// How many comparisons a toggled process is good for: three seconds of them.
+    pub(crate) fn blocks(&self) -> usize {
+        if self.quick { 4 } else { 32 }
+    }
+
+    /// How many comparisons there are in any case. Starting a peer takes seconds, and what it costs is no close call.
     pub(crate) fn least_pairs(&self, subject: Subject) -> usize {
         match (self.quick, subject.is_peer()) {
             (true, _) => 2,
             (false, true) => 3,
+            (false, false) if subject.mode().is_some() => 3 * self.blocks(),
             (false, false) => 16,
         }
     }
@@ -110,12 +116,9 @@ pub(crate) enum Process {
     /// The load, until standard input ends
     #[command(hide = true)]
     Load(Worker),
-    /// Nothing, until SIGINT
+    /// The tracer, until SIGINT
     #[command(hide = true)]
-    Idle,
-    /// The sentinel, until SIGINT
-    #[command(hide = true)]
-    Agent,
+    Agent(Agent),
     /// A sidecar that fails again and again, until it is killed
     #[command(hide = true)]
     Suspect,

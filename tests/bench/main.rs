@@ -16,10 +16,12 @@ mod pause;
 mod proc_text;
 mod report;
 mod results;
+mod series;
 mod statistic;
 mod subject;
 mod table;
 mod wakeup;
+mod window;
 
 use std::{process::ExitCode, time::Duration};
 
@@ -35,7 +37,7 @@ use crate::{
     machine::Machine,
     report::Report,
     results::Results,
-    subject::{agent, nothing, suspect},
+    subject::{agent, suspect},
 };
 
 /// What a shell says of a program that SIGINT ended: 128 and the number of the signal.
@@ -56,8 +58,7 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> Result<()> {
     match &arguments.process {
         Some(Process::Load(worker)) => worker::run(worker),
-        Some(Process::Idle) => nothing::run(),
-        Some(Process::Agent) => agent::run(),
+        Some(Process::Agent(agent)) => agent::run(agent),
         Some(Process::Suspect) => suspect::run(),
         Some(Process::Hold { connections }) => memory::hold_open(*connections),
         Some(Process::Flows { count }) => flows::run(*count),

@@ -13,8 +13,9 @@ use serde_json::{Value, json};
 use crate::{
     arguments::Plan,
     budget::{BUDGETS, Budget},
-    measurement::{Comparison, Measured},
+    measurement::TOGGLED_WINDOW,
     results::Results,
+    series::{Comparison, Measured},
     statistic::Estimate,
     table::Table,
 };
@@ -65,8 +66,12 @@ impl Report<'_> {
             ],
             lines: self.results.comparisons.iter().map(|one| self.line(one)).collect(),
         };
-        let window = self.plan.window().as_secs_f64();
-        writeln!(out, "windows of {window:.1} s, medians and their standard errors\n\n{table}")?;
+        let (started, toggled) = (self.plan.window().as_secs_f64(), TOGGLED_WINDOW.as_millis());
+        writeln!(
+            out,
+            "windows of {toggled} ms where programs are toggled, of {started:.1} s where processes are started; medians and \
+             their standard errors\n\n{table}"
+        )?;
         for one in &self.results.comparisons {
             if let Err(why) = &one.result {
                 writeln!(
@@ -210,6 +215,7 @@ impl Report<'_> {
         let json = json!({
             "machine": machine.json(),
             "window_s": self.plan.window().as_secs_f64(),
+            "toggled_window_s": TOGGLED_WINDOW.as_secs_f64(),
             "losses": comparisons.iter().map(comparison).collect::<Vec<_>>(),
             "wakeup_us": wakeup_us.map(estimate),
             "full_rate": full_rate.as_ref().map(super::figure::full_rate::FullRate::json),

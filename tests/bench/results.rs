@@ -8,7 +8,7 @@ use crate::{
     },
     load::Load,
     machine::Machine,
-    measurement::{Comparison, Measured},
+    series::{Comparison, Measured},
     statistic::Estimate,
     subject::Subject,
 };

@@ -5,12 +5,16 @@ mod need;
 mod proc_text;
 mod statistic;
 mod table;
+mod window;
+
+use std::time::Duration;
 
 use crate::{
     limit::{Limit, Verdict},
     need::Progress,
     statistic::{Estimate, median, percentile},
     table::Table,
+    window::{Window, loss_percent},
 };
 
 #[test]
@@ -139,4 +143,19 @@ fn the_least_sure_is_measured_next_and_urgent_ones_before_others() {
     ] {
         assert_eq!(need::next(&all, previous, is_time_over), expected, "{name}");
     }
+}
+
+#[test]
+fn a_loss_is_what_is_missing_and_an_even_drift_is_none() {
+    for (with, without, expected) in
+        [(90.0, 100.0, 10.0), (100.0, 100.0, 0.0), (101.0, 100.0, -1.0), (0.0, 7.0, 100.0)]
+    {
+        assert!((loss_percent(with, without) - expected).abs() < 1e-9, "{with} {without}");
+    }
+    let (time, cpu) = (Duration::from_millis(20), Duration::from_millis(10));
+    let [first, second, third, last] =
+        [1000, 1010, 1020, 1030].map(|operations| Window { operations, time, cpu });
+    let (with, without) = (first + last, second + third);
+    assert!(loss_percent(with.per_s(), without.per_s()).abs() < 1e-9);
+    assert!((with.per_s() - 50_750.0).abs() < 1e-6 && (with.per_cpu_s() - 101_500.0).abs() < 1e-6);
 }

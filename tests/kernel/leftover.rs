@@ -109,6 +109,23 @@ fn after_it_is_dropped() -> Result<()> {
 }
 
 #[test]
+fn while_it_is_paused_programs_stay_and_links_do_not() -> Result<()> {
+    for capture in Capture::ALL {
+        let mut kernel = Kernel::start(&Options { capture, ..Options::default() })?;
+        let running = Objects::held_by(process::id())?;
+        kernel.pause();
+        let paused = Objects::held_by(process::id())?;
+        assert_eq!((&paused.programs, &paused.maps), (&running.programs, &running.maps), "{capture:?}");
+        assert_eq!(paused.links, BTreeSet::new(), "{capture:?}");
+        kernel.resume()?;
+        let resumed = Objects::held_by(process::id())?;
+        assert_eq!(resumed.links.len(), running.links.len(), "{capture:?}");
+        resumed.check_all_kinds_are_there()?;
+    }
+    Ok(())
+}
+
+#[test]
 fn after_it_is_killed_and_traffic_goes_on_unchanged() -> Result<()> {
     const ROUNDS: usize = 100;
     for signal in [Signal::SIGKILL, Signal::SIGTERM, Signal::SIGINT] {

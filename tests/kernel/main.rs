@@ -21,6 +21,7 @@ mod leftover;
 mod listener;
 mod older;
 mod own;
+mod pause;
 mod privacy;
 mod sentinel;
 mod start;

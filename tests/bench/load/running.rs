@@ -17,6 +17,7 @@ use crate::{
     cpus::Cpus,
     group::{self, Group},
     load::{Load, mesh::Mesh},
+    window::Window,
 };
 
 /// What a client has done so far.
@@ -44,6 +45,17 @@ impl Done {
         let mut numbers = line.split_whitespace().map(|word| word.parse().ok());
         let mut number = || numbers.next().flatten();
         Some(Self { operations: number()?, time: Duration::from_nanos(number()?) })
+    }
+}
+
+impl Sample {
+    /// What was done and used from this one to a later one.
+    pub(crate) fn until(self, end: Self) -> Window {
+        Window {
+            operations: end.done.operations.saturating_sub(self.done.operations),
+            time: end.done.time.saturating_sub(self.done.time),
+            cpu: end.cpu.saturating_sub(self.cpu),
+        }
     }
 }
 

@@ -1,11 +1,11 @@
 //! What is compared with nothing at all: how it is attached, what it uses and says of itself, how it is detached.
 
 pub(crate) mod agent;
-pub(crate) mod nothing;
 mod peer;
 mod probe;
 pub(crate) mod started;
 pub(crate) mod suspect;
+pub(crate) mod toggled;
 
 use anyhow::{Context as _, Result};
 use clap::ValueEnum;
@@ -16,8 +16,9 @@ use crate::{
     accounting::Accounting,
     load::running::Place,
     subject::{
+        agent::Mode,
         peer::Peer,
-        started::{Started, Usage, Watch},
+        started::{Said, Started, Usage, Watch},
         suspect::Suspect,
     },
 };
@@ -25,7 +26,7 @@ use crate::{
 /// What is attached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, ValueEnum)]
 pub(crate) enum Subject {
-    /// Nothing, beside a process that does nothing: what is measured is the measurement.
+    /// Nothing, by a process that loads the sentinel and looks into an empty ring: what is measured is the measurement.
     Nothing,
     /// The tracer's sentinel alone.
     Sentinel,
@@ -94,6 +95,17 @@ impl Subject {
         self == Self::Always
     }
 
+    /// How a running process attaches and detaches it; none where it is started and ended instead.
+    pub(crate) fn mode(self) -> Option<Mode> {
+        match self {
+            Self::Nothing => Some(Mode::Nothing),
+            Self::Sentinel => Some(Mode::Sentinel),
+            Self::AdaptiveIdle => Some(Mode::Adaptive),
+            Self::Always => Some(Mode::Always),
+            _ => None,
+        }
+    }
+
     /// It is the tracer, in one of its modes.
     pub(crate) fn is_ours(self) -> bool {
         matches!(self.kind(), Kind::Ours)
@@ -128,8 +140,8 @@ impl Subject {
 
     fn launch(self, folder: &TempDir) -> Result<Launch> {
         let capture = match self {
-            Self::Nothing => return this_program(folder, "idle"),
-            Self::Sentinel => return this_program(folder, "agent"),
+            Self::Nothing => return this_program(folder, Mode::Nothing),
+            Self::Sentinel => return this_program(folder, Mode::Sentinel),
             Self::AdaptiveIdle | Self::AdaptiveArmed => "adaptive",
             _ => "always",
         };
@@ -138,14 +150,15 @@ impl Subject {
     }
 }
 
-fn this_program(folder: &TempDir, process: &str) -> Result<Launch> {
+/// The tracer, as the benchmark runs it.
+fn this_program(folder: &TempDir, mode: Mode) -> Result<Launch> {
     let this = std::env::current_exe().context("could not find this program")?;
-    Ok(Launch::new(&this, folder.path()).args([process]))
+    Ok(Launch::new(&this, folder.path()).args(["agent", mode.name()]))
 }
 
 /// What is attached now. Dropping it detaches as well.
 pub(crate) enum Attached {
-    /// The process does nothing.
+    /// The process attaches nothing.
     Nothing(Started),
     /// Whoever it watches goes after it.
     Ours(Started, Option<Suspect>),
@@ -159,6 +172,14 @@ pub(crate) struct Counted {
     pub(crate) lost: u64,
     /// The tracer's own accounting.
     pub(crate) accounting: Option<Accounting>,
+}
+
+impl Counted {
+    /// From the tracer's last line.
+    fn by_tracer(said: &Said) -> Result<Self> {
+        let accounting = Accounting::parse(&said.last)?;
+        Ok(Self { lost: accounting.lost(), accounting: Some(accounting) })
+    }
 }
 
 impl Attached {
@@ -180,10 +201,7 @@ impl Attached {
     pub(crate) fn detach(self) -> Result<Counted> {
         match self {
             Self::Nothing(started) => started.stop().map(|_said| Counted::default()),
-            Self::Ours(started, _suspect) => {
-                let accounting = Accounting::parse(&started.stop()?.last)?;
-                Ok(Counted { lost: accounting.lost(), accounting: Some(accounting) })
-            }
+            Self::Ours(started, _suspect) => Counted::by_tracer(&started.stop()?),
             Self::Peer(peer, started) => Ok(Counted { lost: peer.lost(&started.stop()?), accounting: None }),
         }
     }

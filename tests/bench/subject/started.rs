@@ -83,6 +83,11 @@ impl Started {
         self.process.wait_for_stderr(what, wanted).map(drop)
     }
 
+    /// What it has written to standard error so far.
+    pub(crate) fn stderr(&self) -> String {
+        self.process.stderr()
+    }
+
     pub(crate) fn usage(&self) -> Result<Usage> {
         Ok(Usage { cpu: self.group.cpu()?, sleeps: self.group.sleeps()? })
     }

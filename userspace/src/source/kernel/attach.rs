@@ -4,13 +4,11 @@ use std::fs::File;
 
 use aya::{
     Btf, Ebpf,
-    programs::{
-        BtfTracePoint, CgroupAttachMode, CgroupSkb, CgroupSkbAttachType, FExit, KProbe, Program,
-        ProgramError, SockOps, TracePoint, cgroup_skb::CgroupSkbLinkId,
-    },
+    programs::{BtfTracePoint, CgroupSkb, FExit, KProbe, Program, ProgramError, SockOps, TracePoint},
 };
 
 use crate::source::kernel::{
+    attached::Attached,
     capability::{Capability, Held},
     error::{NotPermitted, StartError, chain, is_forbidden, is_of_permission},
     hooks::{Hook, Part, Place, Plan, Variant},
@@ -28,6 +26,8 @@ pub(super) struct Attacher<'a> {
     pub(super) without: &'a [String],
     /// What the mode needs of capabilities.
     pub(super) needs: &'a [Capability],
+    /// What is attached so far; it is detached with this.
+    pub(super) attached: Attached,
 }
 
 /// What was found out about a hook on this kernel.
@@ -182,18 +182,21 @@ impl Attacher<'_> {
         Ok(())
     }
 
-    /// Attaches all programs of a variant that is loaded, or none. They stay attached until the programs are dropped.
+    /// Attaches all programs of a variant that is loaded, or none.
     pub(super) fn attach_variant(&mut self, variant: &Variant) -> Result<(), Refusal> {
-        let attached = variant.parts.iter().try_for_each(|part| self.attach_part(part));
+        if self.root.is_err() && variant.parts.iter().any(|part| part.place.is_of_cgroup()) {
+            return Err(Refusal::NoCgroup);
+        }
+        let attached = self.attached.add(self.programs, self.root.ok(), variant.parts);
         if attached.is_err() {
             for part in variant.parts {
                 self.unload_part(part);
             }
         }
-        attached
+        Ok(attached?)
     }
 
-    /// Detaches it too. Only what was loaded can be unloaded; anything else is as it should be.
+    /// Only what was loaded can be unloaded; anything else is as it should be.
     fn unload_part(&mut self, part: &Part) {
         let _ = match self.programs.program_mut(part.program) {
             Some(Program::BtfTracePoint(program)) => program.unload(),
@@ -204,38 +207,6 @@ impl Attacher<'_> {
             Some(Program::TracePoint(program)) => program.unload(),
             _ => Ok(()),
         };
-    }
-
-    fn attach_part(&mut self, part: &Part) -> Result<(), Refusal> {
-        let root = self.root.map_err(|_| Refusal::NoCgroup);
-        let program = self.programs.program_mut(part.program).ok_or(ProgramError::NotLoaded)?;
-        match part.place {
-            Place::Tracepoint(_) => {
-                TryInto::<&mut BtfTracePoint>::try_into(program)?.attach()?;
-            }
-            Place::Exit(_) => {
-                TryInto::<&mut FExit>::try_into(program)?.attach()?;
-            }
-            Place::Probe(functions) => {
-                let program: &mut KProbe = program.try_into()?;
-                for function in functions {
-                    program.attach(function, 0)?;
-                }
-            }
-            Place::ResetReceived => {
-                TryInto::<&mut TracePoint>::try_into(program)?.attach("tcp", "tcp_receive_reset")?;
-            }
-            Place::Calls => {
-                TryInto::<&mut SockOps>::try_into(program)?.attach(root?, CgroupAttachMode::Single)?;
-            }
-            Place::Egress => {
-                attach_cgroup(program.try_into()?, root?, CgroupSkbAttachType::Egress)?;
-            }
-            Place::Ingress => {
-                attach_cgroup(program.try_into()?, root?, CgroupSkbAttachType::Ingress)?;
-            }
-        }
-        Ok(())
     }
 }
 
@@ -255,13 +226,4 @@ impl Choice {
         let program = Some(variant.name());
         Hook { name, program, lost: variant.lost, refused: self.refused, lost_without }
     }
-}
-
-/// Attached by a link, which is always one of many (`AllowMultiple` is refused with EINVAL for links).
-pub(super) fn attach_cgroup(
-    program: &mut CgroupSkb,
-    cgroup: &File,
-    place: CgroupSkbAttachType,
-) -> Result<CgroupSkbLinkId, ProgramError> {
-    program.attach(cgroup, place, CgroupAttachMode::Single)
 }

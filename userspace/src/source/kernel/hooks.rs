@@ -26,6 +26,11 @@ pub(super) enum Place {
 }
 
 impl Place {
+    /// It is a control group's.
+    pub(super) fn is_of_cgroup(self) -> bool {
+        matches!(self, Self::Calls | Self::Egress | Self::Ingress)
+    }
+
     /// What loading and attaching there needs, found by test (`tests/kernel/capability.rs`).
     pub(super) fn needs(self) -> &'static [Capability] {
         match self {

@@ -16,6 +16,7 @@ use crate::source::{
     kernel::{
         Options,
         attach::{Attacher, Choice},
+        attached::Attached,
         capability::{Capability, Held},
         error::{NotPermitted, StartError, chain, is_of_permission},
         hooks::{Capture, Hook},
@@ -30,6 +31,7 @@ static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("MTLSNOOP_EBPF_OBJECT"))
 /// What is in the kernel now.
 pub(super) struct Loaded {
     pub(super) programs: Ebpf,
+    pub(super) attached: Attached,
     pub(super) ring: RingBuf<MapData>,
     pub(super) counters: PerCpuArray<MapData, u64>,
     pub(super) coverage: Vec<Hook>,
@@ -73,6 +75,7 @@ impl Machine {
             root: self.root.as_ref().map(Root::directory).map_err(String::as_str),
             without: &options.without,
             needs,
+            attached: Attached::default(),
         }
     }
 
@@ -127,11 +130,12 @@ pub(super) fn load(options: &Options) -> Result<Loaded, StartError> {
     let waiting = waiting.collect::<Result<Vec<_>, _>>()?;
     let in_use = chosen.into_iter().map(|choice| attacher.attach(choice));
     let coverage = in_use.chain(waiting.into_iter().map(Ok)).collect::<Result<_, _>>()?;
+    let attached = attacher.attached;
     let root = machine.root.ok();
     let ids = HashMap::try_from(take(&mut programs, map::ARMED)?)?;
     let mount = root.as_ref().filter(|_| can_arm).map(|root| root.path().to_owned());
     let microscope = mount.map(|mount| Microscope::new(ids, mount));
-    Ok(Loaded { programs, ring, counters, coverage, root, microscope })
+    Ok(Loaded { programs, attached, ring, counters, coverage, root, microscope })
 }
 
 fn take(programs: &mut Ebpf, name: &str) -> Result<aya::maps::Map, MapError> {

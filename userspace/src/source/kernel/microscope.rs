@@ -13,7 +13,7 @@ use aya::{
 use mtlsnoop_ebpf::program;
 use rustc_hash::FxHashMap;
 
-use crate::source::{cgroup, kernel::attach::attach_cgroup};
+use crate::source::{cgroup, kernel::attached::attach_cgroup};
 
 /// Why a control group cannot be watched.
 #[derive(Debug, thiserror::Error)]
@@ -116,8 +116,7 @@ fn attach(
     place: CgroupSkbAttachType,
 ) -> Result<CgroupSkbLink, ProgramError> {
     let program: &mut CgroupSkb = programs.program_mut(name).ok_or(ProgramError::NotLoaded)?.try_into()?;
-    let link = attach_cgroup(program, cgroup, place)?;
-    program.take_link(link)
+    attach_cgroup(program, cgroup, place)
 }
 
 fn attach_follower(programs: &mut Ebpf) -> Result<BtfTracePointLink, ProgramError> {

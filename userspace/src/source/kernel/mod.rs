@@ -1,6 +1,7 @@
 //! The live source: loads the eBPF programs, drains their ring and gives events. The only place that knows aya.
 
 mod attach;
+mod attached;
 pub mod capability;
 mod clock;
 mod decode;
@@ -33,6 +34,7 @@ use std::{
 use aya::{
     Ebpf,
     maps::{MapData, PerCpuArray, RingBuf},
+    programs::ProgramError,
 };
 use aya_log::EbpfLogger;
 use mtlsnoop_ebpf::counter;
@@ -51,8 +53,8 @@ use crate::{
         cgroup::CgroupNames,
         hierarchy::Root,
         kernel::{
-            clock::Clock, decode::Decoded, failed_connect::FailedConnects, microscope::Microscope,
-            own::OwnSockets, pace::Pace, public_fields::PublicFields, told::Told,
+            attached::Attached, clock::Clock, decode::Decoded, failed_connect::FailedConnects,
+            microscope::Microscope, own::OwnSockets, pace::Pace, public_fields::PublicFields, told::Told,
         },
         listeners,
     },
@@ -140,15 +142,17 @@ pub struct Kernel {
     waiting: Vec<Event>,
     /// Names of control groups are looked up below it.
     root: Option<Root>,
-    /// Holds the links; none once detached.
-    programs: Option<Ebpf>,
+    /// Holds the links.
+    attached: Attached,
+    programs: Ebpf,
 }
 
 impl Kernel {
     /// Loads and attaches what this kernel allows.
     pub fn start(options: &Options) -> Result<Self, StartError> {
         let clock = Clock::read().map_err(StartError::Clock)?;
-        let load::Loaded { mut programs, ring, counters, coverage, root, microscope } = load::load(options)?;
+        let load::Loaded { mut programs, attached, ring, counters, coverage, root, microscope } =
+            load::load(options)?;
         let logger = options
             .kernel_log
             .then(|| EbpfLogger::init(&mut programs))
@@ -185,7 +189,8 @@ impl Kernel {
             waiting,
             coverage,
             root,
-            programs: Some(programs),
+            attached,
+            programs,
         })
     }
 
@@ -202,10 +207,8 @@ impl Kernel {
 
     /// Watches a control group closely: every connection from its connect on, with the first payload each way.
     pub fn arm(&mut self, group: &str) -> Result<(), ArmError> {
-        let (Some(microscope), Some(programs)) = (&mut self.microscope, &mut self.programs) else {
-            return Ok(());
-        };
-        microscope.arm(programs, group)?;
+        let Some(microscope) = &mut self.microscope else { return Ok(()) };
+        microscope.arm(&mut self.programs, group)?;
         // The sentinel does not see listeners come; who answers a suspect is asked now.
         let now = self.clock.now();
         if now.since_ns(self.listeners_at) >= LISTENERS_PAUSE_NS {
@@ -229,6 +232,16 @@ impl Kernel {
     /// How many control groups are watched closely.
     pub fn armed(&self) -> usize {
         self.microscope.as_ref().map_or(0, Microscope::armed)
+    }
+
+    /// Detaches what was attached at the start and leaves it loaded, so that what it costs can be measured.
+    pub fn pause(&mut self) {
+        self.attached.detach();
+    }
+
+    /// Attaches it again.
+    pub fn resume(&mut self) -> Result<(), ProgramError> {
+        self.attached.reattach(&mut self.programs, self.root.as_ref().map(Root::directory))
     }
 
     /// Gives everything that happened since the last call. Losses come first, so that whoever judges what follows
@@ -291,7 +304,7 @@ impl Kernel {
     pub fn finish(mut self, sink: &mut dyn FnMut(Event)) {
         // First of all: what begins between the last record and the last count would be seen and never reported.
         self.microscope = None;
-        self.programs = None;
+        self.attached.detach();
         self.drain(sink);
         let now = self.clock.now();
         // Ends that wait for a record that does not come any more are given by the second of these.
