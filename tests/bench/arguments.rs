@@ -24,7 +24,7 @@ pub(crate) struct Arguments {
 /// How much is measured, and where it goes.
 #[derive(Args)]
 pub(crate) struct Plan {
-    /// Length of one window
+    /// Length of one window where processes are started
     #[arg(long, default_value = "0.5", value_parser = seconds, value_name = "N")]
     pub(crate) seconds: Duration,
     /// Measure until the standard error of each loss is at most this, in percent; a fifth of it for what can be toggled

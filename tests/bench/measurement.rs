@@ -1,13 +1,10 @@
 //! Each configuration against one running load, in windows with it and without it by turns; what a load is, and what is
 //! attached, is not known here.
 
-use std::{
-    thread,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use mtlsnoop_tests::interrupt::{self, Interrupted};
+use mtlsnoop_tests::interrupt::Interrupted;
 
 use crate::{
     arguments::Plan,
@@ -84,14 +81,13 @@ impl Stage<'_> {
         series.use_up(begun, toggled.usage()?, toggled.rss_bytes()?, window);
         let mut operations = sure(window);
         for _ in 0..self.plan.blocks() {
-            interrupt::check()?;
             // With, without, without, with: what drifts evenly is the same in both.
             let first = self.window(TOGGLED_WINDOW)?;
             toggled.detach()?;
-            thread::sleep(SETTLE_TOGGLED);
+            pause(SETTLE_TOGGLED)?;
             let without = self.window(TOGGLED_WINDOW)? + self.window(TOGGLED_WINDOW)?;
             toggled.attach()?;
-            thread::sleep(SETTLE_TOGGLED);
+            pause(SETTLE_TOGGLED)?;
             let last = self.window(TOGGLED_WINDOW)?;
             series.compare(first + last, without);
             operations += sure(first) + sure(last);

@@ -15,10 +15,10 @@ use crate::{
 /// How much is measured, and where it goes. Names are the benchmark's, which says which there are.
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Length of one window
+    /// Length of one window where processes are started
     #[arg(long, value_name = "N")]
     seconds: Option<String>,
-    /// Measure until the standard error of each loss is at most this, in percent
+    /// Measure until the standard error of each loss is at most this, in percent; a fifth of it for what can be toggled
     #[arg(long, value_name = "PERCENT")]
     error: Option<String>,
     /// Measure no longer than this under each load

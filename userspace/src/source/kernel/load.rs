@@ -130,12 +130,12 @@ pub(super) fn load(options: &Options) -> Result<Loaded, StartError> {
     let waiting = waiting.collect::<Result<Vec<_>, _>>()?;
     let in_use = chosen.into_iter().map(|choice| attacher.attach(choice));
     let coverage = in_use.chain(waiting.into_iter().map(Ok)).collect::<Result<_, _>>()?;
-    let attached = attacher.attached;
+    let held = attacher.attached;
     let root = machine.root.ok();
     let ids = HashMap::try_from(take(&mut programs, map::ARMED)?)?;
     let mount = root.as_ref().filter(|_| can_arm).map(|root| root.path().to_owned());
     let microscope = mount.map(|mount| Microscope::new(ids, mount));
-    Ok(Loaded { programs, attached, ring, counters, coverage, root, microscope })
+    Ok(Loaded { programs, attached: held, ring, counters, coverage, root, microscope })
 }
 
 fn take(programs: &mut Ebpf, name: &str) -> Result<aya::maps::Map, MapError> {
