@@ -15,7 +15,7 @@ fn what_happens_meanwhile_is_not_told_and_what_comes_after_it_is() -> Result<()>
     let seen = ground.pair()?;
     watch.opened(seen.to)?;
     let is_told = |event: &Event| match event {
-        Event::Opened(opened) => (opened.local, opened.remote) == (unseen.from, unseen.to),
+        Event::Accepted(accepted) => (accepted.local, accepted.remote) == (unseen.to, unseen.from),
         _ => false,
     };
     assert!(!watch.events().iter().any(is_told), "{} to {}", unseen.from, unseen.to);
