@@ -56,6 +56,17 @@ impl<'a> Word<'a> {
     pub fn is_tls_inferred(&self) -> bool {
         self.uses_tls_always() && self.rule().is_none()
     }
+
+    /// The Service that is headless by its configuration: Kubernetes' Services have `ORIGINAL_DST` clusters without a `DestinationRule` only if they
+    /// are (Istio `pilot/pkg/networking/core/cluster_builder.go`; `ServiceEntries` have other host names).
+    pub fn headless_service(&self) -> Option<&'a str> {
+        let cluster = self.cluster.filter(|_| self.is_original_dst() && self.is_tls_inferred())?;
+        let mut parts = cluster.name.splitn(4, '|');
+        let host = parts.next().filter(|direction| *direction == "outbound").and_then(|_| parts.nth(2))?;
+        let mut labels = host.split('.');
+        let service = labels.next()?;
+        (labels.nth(1) == Some("svc")).then_some(service)
+    }
 }
 
 /// What was seen of an attempt on the wire, as far as it is compared with what Envoy says.
@@ -90,5 +101,35 @@ impl Heard {
         let log = self.entries.of(attempt);
         let cluster = self.clusters.of(attempt, log.and_then(|entry| entry.upstream_cluster.as_deref()));
         Word { log, cluster }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Word;
+    use crate::event::envoy::{ClusterTls, ProxyCluster, RuleName, TlsContext};
+
+    #[test]
+    fn a_configuration_tells_a_headless_service() {
+        let redis = ProxyCluster {
+            name: "outbound|6379||redis.default.svc.cluster.local".into(),
+            discovery: "ORIGINAL_DST".into(),
+            tls: ClusterTls::Always(TlsContext::default()),
+            ..ProxyCluster::default()
+        };
+        let rule = RuleName { namespace: "default".into(), name: "passthrough".into() };
+        for (cluster, expected) in [
+            (redis.clone(), Some("redis")),
+            (ProxyCluster { discovery: "EDS".into(), ..redis.clone() }, None),
+            (ProxyCluster { tls: ClusterTls::Never, ..redis.clone() }, None),
+            (ProxyCluster { rule: Some(rule), ..redis.clone() }, None),
+            (ProxyCluster { name: "outbound|443||db.example.org".into(), ..redis.clone() }, None),
+            (ProxyCluster { name: "inbound|6379||".into(), ..redis.clone() }, None),
+            (ProxyCluster { name: "PassthroughCluster".into(), ..redis }, None),
+        ] {
+            let word = Word { log: None, cluster: Some(&cluster) };
+            assert_eq!(word.headless_service(), expected, "{cluster:?}");
+        }
+        assert_eq!(Word::default().headless_service(), None);
     }
 }

@@ -21,7 +21,8 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn applies(case: &Case<'_>) -> bool {
-    case.server.headless == Some(true)
+    let is_headless = || case.word.headless_service().is_some();
+    case.server.headless.unwrap_or_else(is_headless)
 }
 
 /// The release is one that looks at no endpoint, and no rule says otherwise: labels and inference are not to blame then.
@@ -35,7 +36,7 @@ fn broken(case: &Case<'_>) -> Option<Version> {
 }
 
 fn text(case: &Case<'_>) -> String {
-    let service = case.server.service.as_deref().unwrap_or("this Service");
+    let service = case.server.service.as_deref().or(case.word.headless_service()).unwrap_or("this Service");
     let release = broken(case)
         .map(|version| format!(". That is a fault of Istio {version} (istio#21964)"))
         .unwrap_or_default();
