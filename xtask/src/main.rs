@@ -79,7 +79,7 @@ enum Command {
     /// that the stages `kernel` and `verdicts` of `test` run. Nothing is installed but QEMU; kernels and consoles are in
     /// target/vm. Ctrl-C ends the machines (exit code 130).
     Vm(vm::Options),
-    /// Fuzz what reads bytes of strangers: hellos, answers, recordings, cluster files, kernel records
+    /// Fuzz what reads bytes of strangers: hellos, answers, recordings, captures, cluster files, logs, dumps, kernel records
     ///
     /// Sets up and builds first, with libFuzzer and its coverage. Begins with the corpus in tests/fuzz/corpus and with seeds
     /// made of the test data; goes on with what earlier runs found (target/fuzz/corpus). An input that makes a reader fail

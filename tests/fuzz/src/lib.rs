@@ -21,7 +21,7 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 8] = [
+pub const TARGETS: [Target; 11] = [
     Target { name: "client-hello", max_bytes: 4200, run: target::hello::whole, seeds: seed::hellos },
     Target { name: "hello-parts", max_bytes: 2048, run: target::hello::parts, seeds: seed::hello_parts },
     Target { name: "answer", max_bytes: 128, run: target::answer::answer, seeds: seed::answers },
@@ -33,6 +33,14 @@ pub const TARGETS: [Target; 8] = [
         max_bytes: 16_384,
         run: target::cluster_file::parse,
         seeds: seed::cluster_files,
+    },
+    Target { name: "capture", max_bytes: 8192, run: target::events::capture, seeds: seed::captures },
+    Target { name: "envoy-log", max_bytes: 4096, run: target::envoy::log, seeds: seed::envoy_logs },
+    Target {
+        name: "config-dump",
+        max_bytes: 16_384,
+        run: target::envoy::config_dump,
+        seeds: seed::config_dumps,
     },
     Target {
         name: "kernel-record",

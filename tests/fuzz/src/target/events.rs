@@ -5,13 +5,24 @@ use mtlsnoop::{
     event::Event,
     recording::Prefix,
     sink::{Sink as _, json::JsonLines},
-    source::{kernel, replay::Replay},
+    source::{capture::CaptureFile, kernel, replay::Replay},
 };
 
 /// A recording, from its first byte.
 pub(crate) fn recording(bytes: &[u8]) {
     let Ok(mut replay) = Replay::new(bytes) else { return };
     while let Ok(Some(_)) = replay.next_event() {}
+}
+
+/// A packet capture, from its first byte; what it tells goes through the core.
+pub(crate) fn capture(bytes: &[u8]) {
+    let Ok(mut capture) = CaptureFile::new(bytes, "node") else { return };
+    let mut engine = Engine::new(Settings { max_flows: 8, connections: true, ..Settings::default() });
+    let mut updates = Vec::new();
+    while let Ok(Some(event)) = capture.next_event() {
+        engine.apply(&event, &mut updates);
+    }
+    engine.finish(&mut updates);
 }
 
 /// Encoded events, each after its length (2 bytes): the checksum of a recording would keep the fuzzer out.
