@@ -286,3 +286,40 @@ fn machines_are_found_by_address_and_host() {
     let found = Declared::of(&cluster, cluster.pods.first(), None, None, target, Some(&sent));
     assert_eq!((found.is_labelled(), expected(&found)), (Some(false), Some(Does::Plaintext)));
 }
+
+/// Hosts that are not Redis': other names, other namespaces, other wildcards.
+const UNRELATED: [&str; 7] = [
+    "redis.other.svc.cluster.local",
+    "redis-0.redis.data.svc.cluster.local",
+    "cache.data.svc.cluster.local",
+    "*.other.svc.cluster.local",
+    "*.example.org",
+    "db.example.org",
+    "xredis.data.svc.cluster.local",
+];
+
+proptest::proptest! {
+    #[test]
+    fn an_unrelated_rule_changes_nothing(
+        host in proptest::sample::select(&UNRELATED[..]),
+        namespace in proptest::sample::select(&["app", "data", "istio-system", "other"][..]),
+        mode in proptest::sample::select(&[ClientMode::Disable, ClientMode::IstioMutual][..]),
+        counting in proptest::option::of(proptest::sample::select(&["app", "data", "istio-system"][..])),
+        proxies in proptest::prelude::any::<[bool; 2]>(),
+        is_first in proptest::prelude::any::<bool>(),
+    ) {
+        let mut before = cluster(proxies);
+        before.istio.destination_rules.extend(counting.map(|namespace| rule(namespace, ClientMode::IstioMutual)));
+        let mut after = before.clone();
+        let unrelated = DestinationRule { name: "unrelated".into(), host: host.into(), ..rule(namespace, mode) };
+        let place = if is_first { 0 } else { after.istio.destination_rules.len() };
+        after.istio.destination_rules.insert(place, unrelated);
+        let (before, after) = (declared(&before, None), declared(&after, None));
+        proptest::prop_assert_eq!(expected(&before), expected(&after));
+        let counts = |declared: &Declared<'_>| match declared.rule() {
+            Rule::Taken(taken) => Some((taken.rule.namespace.clone(), taken.rule.name.clone())),
+            _ => None,
+        };
+        proptest::prop_assert_eq!(counts(&before), counts(&after));
+    }
+}
