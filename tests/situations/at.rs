@@ -9,6 +9,7 @@ use mtlsnoop_tests::{
     client::{self, Reply, Sending},
     container::Container,
     envoy::{Outbound, Sidecar},
+    pod::Pod,
     process::{Output, Process},
     server::Server,
     wait,
@@ -155,9 +156,8 @@ impl At<'_> {
     pub(crate) fn wait_for_server_connection(&self) -> Result<()> {
         let port = format!(":{:04X}", self.situation.port);
         wait::until_true("the server to have a connection", SOON, || {
-            let tables = ["/proc/thread-self/net/tcp", "/proc/thread-self/net/tcp6"];
-            let tables = self.place.server.netns().run("cat", &tables, "")?;
-            Ok(tables.lines().any(|line| is_established(line, &port)))
+            let tables = tcp_tables(&self.place.server)?;
+            Ok(tables.iter().flat_map(|table| table.lines()).any(|line| is_established(line, &port)))
         })
     }
 
@@ -204,6 +204,12 @@ fn ping(container: &Container, server: SocketAddr) -> Result<()> {
     let output = client::redis(container, server, &["PING"])?;
     ensure!(output.stdout == "PONG\n", "expected PONG and got {}{}", output.stdout, output.stderr);
     Ok(())
+}
+
+/// /proc/net/tcp and /proc/net/tcp6 as a pod sees them.
+pub(crate) fn tcp_tables(pod: &Pod) -> Result<[String; 2]> {
+    let read = |table| std::fs::read_to_string(format!("/proc/thread-self/net/{table}"));
+    pod.netns().enter(|| Ok([read("tcp")?, read("tcp6")?]))
 }
 
 /// proc(5), `/proc/net/tcp`: `sl local_address rem_address st …`; 01 is `TCP_ESTABLISHED` (`include/net/tcp_states.h`).

@@ -21,7 +21,7 @@ use mtlsnoop_tests::{
 };
 
 use crate::{
-    at::At,
+    at::{self, At},
     place::Place,
     situation::{Mesh, Situation},
 };
@@ -148,17 +148,10 @@ fn wait_until_closed(pods: &[&Pod]) -> Result<()> {
     wait::until_true("the connections to end", 2 * CLOSING, || {
         let mut are_open = false;
         for pod in pods {
-            let tables = pod
-                .netns()
-                .enter(|| Ok(["tcp", "tcp6"].map(|table| read(&format!("/proc/thread-self/net/{table}")))))?;
-            are_open |= tables.iter().any(|table| has_open_connection(table));
+            are_open |= at::tcp_tables(pod)?.iter().any(|table| has_open_connection(table));
         }
         Ok(!are_open || Instant::now() >= deadline)
     })
-}
-
-fn read(path: &str) -> String {
-    std::fs::read_to_string(path).unwrap_or_default()
 }
 
 /// `include/net/tcp_states.h`, as the column `st` of /proc/net/tcp has it: everything but `TCP_TIME_WAIT`,

@@ -139,7 +139,7 @@ fn one_sidecar() -> Vec<Situation> {
             .through(mtls),
         to_plain("mtls-impatient", "a sidecar that gives up before a slow server of TLS has said anything")
             .serves(Backend::RedisTlsLate, 6379)
-            .through(|mesh| mtls(mesh).connect_timeout(Duration::from_millis(200)))
+            .through(|mesh| mtls(mesh).connect_timeout(Duration::from_millis(100)))
             .when(|at| at.fails(b"PING\r\n")),
         to_plain("own-tls-hangs", "a server of TLS that took mesh mTLS a moment ago and hangs now")
             .serves(Backend::RedisTls, 6379)

@@ -7,7 +7,7 @@ use mtlsnoop_tests::{client::Sending, server::Backend, wait};
 use nix::sys::signal::Signal;
 
 use crate::{
-    at::{A_MOMENT, SOON},
+    at::{A_MOMENT, SOON, tcp_tables},
     situation::Situation,
 };
 
@@ -33,7 +33,7 @@ pub(super) fn all() -> Vec<Situation> {
             let nowhere = (std::net::Ipv4Addr::new(198, 51, 100, 1), 6379).into();
             let app = Sending::pieces(&[b"PING\r\n"]).start(at.app()?, nowhere)?;
             wait::until_true("the client to connect", SOON, || {
-                let table = at.place.client.netns().run("cat", &["/proc/thread-self/net/tcp"], "")?;
+                let [table, _] = tcp_tables(&at.place.client)?;
                 // `TCP_SYN_SENT` in `include/net/tcp_states.h`.
                 Ok(table.lines().any(|line| line.split_whitespace().nth(3) == Some("02")))
             })?;
