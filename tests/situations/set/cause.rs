@@ -44,7 +44,7 @@ fn rules() -> Vec<Situation> {
         redis("a-wildcard", "A: so does one for every host of a namespace", "destination-rule-mtls")
             .server(|pod| PLAIN(pod).in_namespace("wild"))
             .declared(|_| vec![tls_rule("wild", "*.wild.svc.cluster.local", "ISTIO_MUTUAL")]),
-        redis("h-passthrough", "H: PASSTHROUGH for the port alone", "port-level-passthrough")
+        redis("h-passthrough", "H: PASSTHROUGH for the port alone", "unchecked-passthrough")
             .with_address()
             .endpoint(INJECTED)
             .declared(|names| {
@@ -54,20 +54,16 @@ fn rules() -> Vec<Situation> {
                 let spec = json!({ "host": names.host, "trafficPolicy": policy });
                 vec![destination_rule(names.namespace, "passthrough", &spec)]
             }),
-        redis(
-            "i-lost-disable",
-            "I: settings for the port lose the rule's DISABLE",
-            "port-level-settings-drop-tls",
-        )
-        .behind(|identity| Inbound::new(PeerAuthentication::Permissive, identity))
-        .server(|pod| pod.container("server").sidecar(Interception::Except(6379)))
-        .declared(|names| {
-            let pool = json!({ "tcp": { "maxConnections": 100 } });
-            let ports = json!([{ "port": { "number": names.port }, "connectionPool": pool }]);
-            let policy = json!({ "tls": { "mode": "DISABLE" }, "portLevelSettings": ports });
-            let spec = json!({ "host": names.host, "trafficPolicy": policy });
-            vec![destination_rule(names.namespace, "pool", &spec)]
-        }),
+        redis("i-lost-disable", "I: settings for the port lose the rule's DISABLE", "lost-disable")
+            .behind(|identity| Inbound::new(PeerAuthentication::Permissive, identity))
+            .server(|pod| pod.container("server").sidecar(Interception::Except(6379)))
+            .declared(|names| {
+                let pool = json!({ "tcp": { "maxConnections": 100 } });
+                let ports = json!([{ "port": { "number": names.port }, "connectionPool": pool }]);
+                let policy = json!({ "tls": { "mode": "DISABLE" }, "portLevelSettings": ports });
+                let spec = json!({ "host": names.host, "trafficPolicy": policy });
+                vec![destination_rule(names.namespace, "pool", &spec)]
+            }),
     ]
 }
 
@@ -81,12 +77,12 @@ fn pods() -> Vec<Situation> {
         )
         .behind(|identity| Inbound::new(PeerAuthentication::Permissive, identity))
         .server(|pod| pod.container("server").sidecar(Interception::Except(6379))),
-        redis("c-copied-label", "C: a pod without a sidecar has the label of one", "copied-label")
+        redis("c-copied-label", "C: a pod without a sidecar has the label of one", "label-without-proxy")
             .server(|pod| PLAIN(pod).label("security.istio.io/tlsMode", "istio")),
-        redis("c-no-redirection", "C: a sidecar that nothing is redirected to", "not-redirected")
+        redis("c-no-redirection", "C: a sidecar that nothing is redirected to", "not-intercepted")
             .behind(|identity| Inbound::new(PeerAuthentication::Permissive, identity))
             .server(|pod| pod.container("server").sidecar(Interception::Nothing)),
-        redis("c-interception-none", "C: a sidecar whose pod wants no redirection", "interception-none")
+        redis("c-interception-none", "C: a sidecar whose pod wants no redirection", "interception-off")
             .behind(|identity| Inbound::new(PeerAuthentication::Permissive, identity))
             .server(|pod| {
                 let pod = pod.container("server").sidecar(Interception::Nothing);
@@ -126,7 +122,7 @@ fn pods() -> Vec<Situation> {
 /// What the mesh concludes from all pods of a Service.
 fn inferred() -> Vec<Situation> {
     vec![
-        redis("g-stale", "G: a pod without a sidecar joins others that have one", "stale-inference")
+        redis("g-stale", "G: a pod without a sidecar joins others that have one", "stale-configuration")
             .endpoint(INJECTED)
             .endpoint(INJECTED),
     ]

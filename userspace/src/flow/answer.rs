@@ -26,18 +26,22 @@ pub struct Answer {
     pub bytes: Bytes,
     /// The listener had nothing of the client when it said this.
     pub is_crossing: bool,
+    /// How much the first packet held.
+    pub packet_bytes: u32,
 }
 
 impl Answer {
     /// The first packet.
     pub fn begin(first: &FirstBytes, is_crossing: bool) -> Self {
-        Self { time: first.time, class: first.class, bytes: first.data.clone(), is_crossing }
+        let packet_bytes = first.payload_bytes;
+        Self { time: first.time, class: first.class, bytes: first.data.clone(), is_crossing, packet_bytes }
     }
 
     /// A `ClientHello` that comes back.
     pub fn echo(segment: &HelloSegment) -> Self {
         let bytes = segment.data.slice(..segment.data.len().min(LIMIT_BYTES));
-        Self { time: segment.time, class: Class::Other, bytes, is_crossing: false }
+        let packet_bytes = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        Self { time: segment.time, class: Class::Other, bytes, is_crossing: false, packet_bytes }
     }
 
     /// A later packet; what does not follow on what is there is left out.

@@ -12,6 +12,10 @@ use crate::{
 /// by AES-GCM in TLS 1.2 31. A client that goes on sends its Finished at least, which has 58 bytes or more.
 const ALERT_BYTES: [u64; 4] = [7, 24, 30, 31];
 
+/// What a server sends when all that it has to say to the client's certificate is an alert: in TLS 1.2 it is in the clear,
+/// because the server has not sent its `ChangeCipherSpec` yet; in TLS 1.3 it is encrypted.
+const SERVER_ALERT_BYTES: [u64; 2] = [7, 24];
+
 /// A server that refuses a certificate does so with what it has read of the handshake.
 const REFUSED_WITHIN_NS: u64 = SECOND_NS;
 
@@ -72,14 +76,15 @@ fn is_refused_by_client(hello_bytes: u64, outcome: &Outcome) -> bool {
     outcome.ended_by != EndedBy::Server && ALERT_BYTES.contains(&after_hello)
 }
 
-/// The app had sent something, and its sidecar ended its connection without a byte: one that leaves by itself, and a server
-/// that ends healthy connections early, look the same but for that. A sidecar that reads the server's alert closes first.
+/// After what the server had said at once, it said an alert and no more. A server that completes the handshake says more, also
+/// when its application then ends the connection without a word.
 fn is_refused_by_server(case: &Case<'_>, hello_bytes: u64, outcome: &Outcome) -> bool {
-    let app_got_nothing = case
-        .leg
-        .and_then(|leg| leg.end)
-        .is_some_and(|end| end.bytes_sent > 0 && end.bytes_received == 0 && end.ended_by == EndedBy::Server);
-    app_got_nothing && is_of_handshake(hello_bytes, outcome)
+    let ended_leg = case.leg.and_then(|leg| leg.end);
+    let app_got_nothing = ended_leg
+        .is_none_or(|end| end.bytes_sent > 0 && end.bytes_received == 0 && end.ended_by == EndedBy::Server);
+    let first = case.answer.map_or(0, |answer| u64::from(answer.packet_bytes));
+    let after_first = outcome.bytes_received.saturating_sub(first);
+    app_got_nothing && SERVER_ALERT_BYTES.contains(&after_first) && is_of_handshake(hello_bytes, outcome)
 }
 
 fn is_of_handshake(hello_bytes: u64, outcome: &Outcome) -> bool {

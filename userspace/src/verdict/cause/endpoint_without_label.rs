@@ -18,8 +18,14 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn applies(case: &Case<'_>) -> bool {
+    // For a headless Service one endpoint decides for all: it may be this one itself.
     case.declared.expectation().is_some_and(|expectation| {
-        expectation.does == Does::Plaintext && expectation.because == Because::NoLabel
+        let is_because = match expectation.because {
+            Because::NoLabel => true,
+            Because::OneUnlabelled(_) => case.declared.is_labelled() == Some(false),
+            _ => false,
+        };
+        expectation.does == Does::Plaintext && is_because
     })
 }
 

@@ -75,9 +75,9 @@ const MTLS_REJECTED: &[Rule] =
 const PLAINTEXT_TO_MTLS: &[Rule] = &[
     client_without_sidecar::RULE,
     destination_rule_disables_mtls::RULE,
+    endpoint_without_label::RULE,
     headless_mixed_endpoints::RULE,
     headless_auto_mtls_off::RULE,
-    endpoint_without_label::RULE,
     stale_plaintext::RULE,
     address_outside_of_services::RULE,
     plaintext_from_sidecar::RULE,
