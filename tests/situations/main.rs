@@ -31,6 +31,7 @@ use mtlsnoop_tests::{
 
 use crate::{
     arguments::Arguments,
+    expected::Expected,
     finding::Finding,
     live::{Lived, World},
     place::Place,
@@ -131,20 +132,22 @@ fn rows(
         let found = live.remove(situation.name).unwrap_or_default();
         let captured = (!arguments.live).then(|| captured::analyze(&captures, &cluster_file)).transpose();
         let captured = captured.with_context(|| format!("the captures of {}", situation.name))?;
+        let in_captures = if situation.not_captured.is_some() { Expected::Quiet } else { situation.expected };
         rows.push(Row {
             name: situation.name,
             told: situation.told,
             expected: situation.expected,
-            live: looked(situation, found, Demand::Exact),
-            captured: captured.map(|found| looked(situation, found, Demand::AtMost)),
+            not_captured: situation.not_captured,
+            live: looked(situation.expected, found, Demand::Exact),
+            captured: captured.map(|found| looked(in_captures, found, Demand::AtMost)),
         });
     }
     Ok((rows, failed))
 }
 
-fn looked(situation: &Situation, found: Vec<Finding>, demand: Demand) -> Looked {
+fn looked(expected: Expected, found: Vec<Finding>, demand: Demand) -> Looked {
     let found = finding::distinct(found);
-    let score = score::score(situation.expected, &found, demand);
+    let score = score::score(expected, &found, demand);
     Looked { found, score }
 }
 

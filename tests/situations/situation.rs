@@ -53,6 +53,8 @@ pub(crate) struct Situation {
     /// The capture begins when the client says so, and not before it does anything.
     pub(crate) is_captured_late: bool,
     pub(crate) expected: Expected,
+    /// Why captures alone do not show it, if they do not: then nothing must be found in them.
+    pub(crate) not_captured: Option<&'static str>,
 }
 
 /// What a client's sidecar is configured with.
@@ -92,6 +94,7 @@ impl Situation {
             act: |_| Ok(()),
             is_captured_late: false,
             expected: Expected::Quiet,
+            not_captured: None,
         }
     }
 
@@ -184,6 +187,11 @@ impl Situation {
     /// What the client does.
     pub(crate) fn when(self, act: fn(&At<'_>) -> Result<()>) -> Self {
         Self { act, ..self }
+    }
+
+    /// Captures alone do not show it, for this reason.
+    pub(crate) fn not_captured(self, because: &'static str) -> Self {
+        Self { not_captured: Some(because), ..self }
     }
 
     /// What must be found.

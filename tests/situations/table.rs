@@ -17,6 +17,8 @@ pub(crate) struct Row {
     pub(crate) name: &'static str,
     pub(crate) told: &'static str,
     pub(crate) expected: Expected,
+    /// Why captures alone do not show it, if they do not.
+    pub(crate) not_captured: Option<&'static str>,
     pub(crate) live: Looked,
     /// None when nothing was captured.
     pub(crate) captured: Option<Looked>,
@@ -48,11 +50,14 @@ pub(crate) fn totals(rows: &[Row]) -> Totals {
 /// The rows and their sum as Markdown.
 pub(crate) fn markdown(rows: &[Row]) -> String {
     let mut text = HEAD.to_owned();
+    // Writing to a String cannot fail.
     for row in rows {
         let after = row.live.found.first().and_then(|finding| finding.after_ms);
         let after = after.map_or_else(String::new, |after_ms| format!("{after_ms} ms"));
-        let captured = row.captured.as_ref().map_or_else(String::new, cell);
-        // Writing to a String cannot fail.
+        let mut captured = row.captured.as_ref().map_or_else(String::new, cell);
+        if let Some(because) = row.not_captured {
+            let _ = write!(captured, ": {because}");
+        }
         let _ = writeln!(text, "{} {} | {after} | {captured} |", declared(row), cell(&row.live));
     }
     let _ = write!(text, "\n{}", sum(rows));
@@ -136,6 +141,7 @@ fn row_json(row: &Row) -> Value {
         "name": row.name,
         "told": row.told,
         "expected": expected,
+        "not_captured": row.not_captured,
         "live": looked_json(&row.live),
         "captured": row.captured.as_ref().map(looked_json)
     })

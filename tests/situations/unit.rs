@@ -106,7 +106,7 @@ fn rates_are_of_all_situations() {
 fn row(expected: Expected, found: &[Finding]) -> Row {
     let looked = |demand| Looked { score: score(expected, found, demand), found: found.to_vec() };
     let (live, captured) = (looked(Demand::Exact), Some(looked(Demand::AtMost)));
-    Row { name: "nginx", told: "nginx answers 400", expected, live, captured }
+    Row { name: "nginx", told: "nginx answers 400", expected, not_captured: None, live, captured }
 }
 
 #[test]
@@ -122,6 +122,8 @@ fn the_table_shows_how_sure_it_is_and_what_is_wrong() {
     );
     assert!(text.ends_with("2 situations, 1 of them quiet. Live: recall 100 %, precision 50 %. In captures: recall 100 %, precision 50 %.\n"), "{text}");
     assert_eq!(table::declared(&rows[0]), declared);
+    let unseen = Row { not_captured: Some("it is dark"), ..row(Expected::Quiet, &[]) };
+    assert!(table::markdown(&[unseen]).contains("| nothing |  | nothing: it is dark |"));
     let value = table::json(&rows);
     assert_eq!(value["live"]["wrong"], 1);
     assert_eq!(value["situations"][1]["live"]["is_right"], false);

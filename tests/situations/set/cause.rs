@@ -81,7 +81,8 @@ fn pods() -> Vec<Situation> {
             .server(|pod| PLAIN(pod).label("security.istio.io/tlsMode", "istio")),
         redis("c-no-redirection", "C: a sidecar that nothing is redirected to", "not-intercepted")
             .behind(|identity| Inbound::new(PeerAuthentication::Permissive, identity))
-            .server(|pod| pod.container("server").sidecar(Interception::Nothing)),
+            .server(|pod| pod.container("server").sidecar(Interception::Nothing))
+            .not_captured("packets do not tell that no proxy accepted"),
         redis("c-interception-none", "C: a sidecar whose pod wants no redirection", "interception-off")
             .behind(|identity| Inbound::new(PeerAuthentication::Permissive, identity))
             .server(|pod| {

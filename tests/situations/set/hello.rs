@@ -1,34 +1,15 @@
 //! Hellos of other meshes, and hellos of a mesh that are not what they seem.
 
 use mtlsnoop_tests::{client::Sending, interception::SIDECAR_UID, server::Backend};
-use nix::sys::signal::Signal;
 
 use super::istio_hello;
-use crate::{
-    at::{A_MOMENT, SOON},
-    expected::Wanted,
-    situation::Situation,
-};
+use crate::{at::SOON, situation::Situation};
 
 /// The name that Linkerd's proxies give to a service account (linkerd2-proxy, `linkerd/app/integration`).
 const LINKERD: &str = "default.default.serviceaccount.identity.linkerd.cluster.local";
 
 pub(super) fn all() -> Vec<Situation> {
     vec![
-        Situation::new("linkerd-redis", "a hello like Linkerd's to a plain Redis")
-            .serves(Backend::Redis, 6379)
-            .when(|at| {
-                let openssl = at.openssl(&["-servername", LINKERD, "-tls1_3"])?;
-                at.waits(&[], 2 * A_MOMENT, "open")?;
-                openssl.signal(Signal::SIGTERM)
-            })
-            .found(Wanted {
-                code: "mtls-to-plaintext",
-                cause: "mesh-without-proxy-at-destination",
-                behaviour: "silent",
-                protocol: None,
-                confidence: "likely",
-            }),
         Situation::new("linkerd-hello", "a hello like Linkerd's to a server of TLS")
             .serves(Backend::RedisTls, 6379)
             .when(|at| at.openssl_connects(&["-servername", LINKERD, "-tls1_3"])),

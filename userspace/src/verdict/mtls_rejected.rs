@@ -94,9 +94,12 @@ fn is_of_handshake(hello_bytes: u64, outcome: &Outcome) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::{Refusal, refusal};
     use crate::{
-        flow::SaidEnd,
+        event::{socket::Class, time::Time},
+        flow::{SaidEnd, answer::Answer},
         update::{Behaviour, Code, EndedBy, EndedHow, Outcome},
         verdict::{
             case::{Case, LegSeen},
@@ -120,6 +123,13 @@ mod tests {
             let end = Some(SaidEnd { bytes_sent: 14, bytes_received, ended_by });
             Some(LegSeen { hello: None, client_class: None, answer: None, end })
         };
+        let answer = Answer {
+            time: Time(0),
+            class: Class::TlsHandshake,
+            bytes: Bytes::new(),
+            is_crossing: false,
+            packet_bytes: 2593,
+        };
         let (tls, alert) = (Behaviour::Tls, Behaviour::TlsAlert);
         let (client, server) = (EndedBy::Client, EndedBy::Server);
         for (name, behaviour, outcome, leg, expected) in [
@@ -132,14 +142,22 @@ mod tests {
                 Some(Refusal::ServerByClient),
             ),
             ("an encrypted one", tls, outcome(client, 30, 2400, 300), None, Some(Refusal::ServerByClient)),
-            ("cut off", tls, outcome(server, 1700, 2600, 300), leg(0, server), Some(Refusal::ClientByServer)),
+            (
+                "an alert of the server",
+                tls,
+                outcome(server, 1700, 2600, 300),
+                leg(0, server),
+                Some(Refusal::ClientByServer),
+            ),
+            ("the handshake done", tls, outcome(server, 1700, 2644, 300), leg(0, server), None),
             ("the app left", tls, outcome(client, 1700, 2600, 300), leg(0, client), None),
             ("the app got an answer", tls, outcome(server, 1700, 2600, 300), leg(7, server), None),
             ("much later", tls, outcome(server, 1700, 2600, 5_000_000_000), leg(0, server), None),
-            ("the app not seen", tls, outcome(server, 1700, 2600, 300), None, None),
+            ("the app not seen", tls, outcome(server, 1700, 2600, 300), None, Some(Refusal::ClientByServer)),
         ] {
             Situation::default().with_case(|case| {
-                let case = Case { behaviour, outcome: Some(&outcome), leg, ..*case };
+                let answer = Some(&answer);
+                let case = Case { behaviour, outcome: Some(&outcome), answer, leg, ..*case };
                 assert_eq!(refusal(&case), expected, "{name}");
                 let expected = match expected {
                     Some(Refusal::HelloByServer) => "hello-refused",

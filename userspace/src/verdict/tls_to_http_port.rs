@@ -46,6 +46,7 @@ mod tests {
             class: Class::Other,
             bytes: Bytes::from_static(text),
             is_crossing: false,
+            packet_bytes: 0,
         };
         let (http, other) = (answer(b"HTTP/1.1 400 Bad Request\r\n"), answer(b"-ERR unknown command\r\n"));
         for (name, answer, is_taken_over, passed_on, expected) in [
