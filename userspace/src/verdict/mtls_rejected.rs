@@ -71,9 +71,9 @@ pub fn may_be(hello_bytes: u64, behaviour: Behaviour, outcome: &Outcome) -> bool
     }
 }
 
+/// Whoever ends the connection then: a server that reads the alert may be quicker than the client that sent it.
 fn is_refused_by_client(hello_bytes: u64, outcome: &Outcome) -> bool {
-    let after_hello = outcome.bytes_sent.saturating_sub(hello_bytes);
-    outcome.ended_by != EndedBy::Server && ALERT_BYTES.contains(&after_hello)
+    ALERT_BYTES.contains(&outcome.bytes_sent.saturating_sub(hello_bytes))
 }
 
 /// After what the server had said at once, it said an alert and no more. A server that completes the handshake says more, also
@@ -138,6 +138,13 @@ mod tests {
                 "an alert of the client",
                 tls,
                 outcome(client, 7, 2400, 300),
+                None,
+                Some(Refusal::ServerByClient),
+            ),
+            (
+                "an alert of the client, and a quick server",
+                tls,
+                outcome(server, 7, 2400, 300),
                 None,
                 Some(Refusal::ServerByClient),
             ),

@@ -40,7 +40,7 @@ pub fn confidence(case: &Case<'_>) -> Option<Confidence> {
     }
 }
 
-/// The server's own sidecar hands on what it has decrypted. It does so from 127.0.0.6 or ::6 (Istio
+/// The server's own sidecar hands on what it has decrypted. It does so from 127.0.0.6 or `::6` (Istio
 /// `InboundPassthroughBindIpv4`, `InboundPassthroughBindIpv6`) or 127.0.0.1.
 fn is_inward(client: IpAddr) -> bool {
     client.is_loopback() || client == IpAddr::from(Ipv6Addr::new(0, 0, 0, 0, 0, 0, 0, 6))
