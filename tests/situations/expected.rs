@@ -14,6 +14,7 @@ pub(crate) enum Expected {
 pub(crate) struct Wanted {
     pub(crate) code: &'static str,
     pub(crate) cause: &'static str,
+    /// `A or B` where the server's own threads race.
     pub(crate) behaviour: &'static str,
     /// As which the listener must be known, if it must.
     pub(crate) protocol: Option<&'static str>,

@@ -77,7 +77,7 @@ fn is_wanted(wanted: Wanted, finding: &Finding, demand: Demand) -> bool {
     };
     finding.code == wanted.code
         && finding.cause == wanted.cause
-        && finding.behaviour == wanted.behaviour
+        && wanted.behaviour.split(" or ").any(|behaviour| behaviour == finding.behaviour)
         && (wanted.protocol.is_none() || finding.protocol.as_deref() == wanted.protocol)
         && is_sure_enough
 }

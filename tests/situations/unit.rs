@@ -95,6 +95,13 @@ fn what_the_listener_did_counts_too() {
 }
 
 #[test]
+fn a_server_that_races_with_itself_may_do_either() {
+    let wanted = Expected::Finding(Wanted { behaviour: "closed or plaintext", ..WANTED });
+    let found = [right("likely")];
+    assert_eq!(score(wanted, &found, Demand::Exact), Score { right: 1, missing: 0, wrong: 0 });
+}
+
+#[test]
 fn rates_are_of_all_situations() {
     let sum =
         Score::sum([Score { right: 3, missing: 1, wrong: 0 }, Score { right: 0, missing: 0, wrong: 2 }]);

@@ -75,9 +75,12 @@ pub(super) fn all() -> Vec<Situation> {
             5432,
         )
         .found(wanted("closed", None, "likely")),
-        behind("zookeeper", "ZooKeeper closes", Backend::ZooKeeper, 2181)
-            .found(wanted("closed", None, "likely")),
-        behind("etcd", "etcd closes", Backend::Etcd, 2379).found(wanted("closed", None, "likely")),
+        behind("zookeeper", "ZooKeeper closes", Backend::ZooKeeper, 2181).found(wanted(
+            "closed or reset",
+            None,
+            "likely",
+        )),
+        behind("etcd", "etcd closes", Backend::Etcd, 2379).found(wanted("closed or reset", None, "likely")),
         behind("closes", "an unknown server closes", Backend::Closes, 7001)
             .found(wanted("closed", None, "likely")),
         behind("resets", "an unknown server resets", Backend::Resets, 7002)
