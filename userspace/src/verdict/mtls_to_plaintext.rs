@@ -16,9 +16,9 @@ use crate::{
 /// timeout, of which the shortest default is 1 s (Istio before 1.6, pkg/config/mesh/mesh.go).
 const SHORTEST_SILENCE_NS: u64 = 250 * MILLISECOND_NS;
 
-/// How long a mesh's hello may be: Istio's in TLS 1.2 has 205 bytes, of which the server name is about 50, and of longer
+/// How long a mesh's hello may be: Istio's in TLS 1.2 has 205 bytes, Kuma's 157 with a long server name, and of longer
 /// ones than the limit of what leaves the kernel nothing is known.
-const HELLO_BYTES: RangeInclusive<u64> = 150..=4096;
+const HELLO_BYTES: RangeInclusive<u64> = 100..=4096;
 
 /// How sure it is that this attempt is one; none when it is not.
 ///
