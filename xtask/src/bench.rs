@@ -1,15 +1,15 @@
 //! `cargo xtask bench`: what tracing costs on this machine. It prepares and starts the benchmark, and knows nothing of
 //! what is measured.
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use clap::Args;
 use mtlsnoop_tests::interrupt;
 
 use crate::{
     build, process,
     setup::{self, Purpose},
-    workspace::Workspace,
+    workspace::{Workspace, absolute},
 };
 
 /// How much is measured, and where it goes. Names are the benchmark's, which says which there are.
@@ -90,8 +90,4 @@ impl Options {
         }
         Ok(arguments)
     }
-}
-
-fn absolute(path: &Path) -> Result<PathBuf> {
-    std::path::absolute(path).with_context(|| format!("could not make {} absolute", path.display()))
 }

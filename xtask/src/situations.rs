@@ -1,8 +1,8 @@
 //! `cargo xtask situations`: what is found in every situation, against what should be. It prepares and starts the program,
 //! and knows no situation.
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use clap::Args;
 use mtlsnoop_tests::interrupt;
 
@@ -10,7 +10,7 @@ use crate::{
     build, process,
     setup::{self, Purpose},
     test,
-    workspace::Workspace,
+    workspace::{Workspace, absolute},
 };
 
 /// How much is lived through, and where it goes.
@@ -61,8 +61,4 @@ impl Options {
         }
         Ok(arguments)
     }
-}
-
-fn absolute(path: &Path) -> Result<PathBuf> {
-    std::path::absolute(path).with_context(|| format!("could not make {} absolute", path.display()))
 }

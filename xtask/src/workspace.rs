@@ -86,6 +86,11 @@ impl Workspace {
     }
 }
 
+/// The same path for a program that is started in another folder.
+pub(crate) fn absolute(path: &Path) -> Result<PathBuf> {
+    std::path::absolute(path).with_context(|| format!("could not make {} absolute", path.display()))
+}
+
 /// The cargo that runs this program, or the one in PATH.
 pub(crate) fn cargo() -> PathBuf {
     std::env::var_os("CARGO").map_or_else(|| PathBuf::from("cargo"), PathBuf::from)

@@ -92,33 +92,19 @@ mod tests {
     use crate::{
         envoy::attempt::{Attempt, Who},
         event::{
-            envoy::LogEntry,
-            time::{MILLISECOND_NS, Time},
+            envoy::{LogEntry, sample_entry as entry},
+            time::MILLISECOND_NS,
         },
     };
 
-    const BEGAN: Time = Time(1_599_917_903_077_000_000);
-
-    fn entry() -> LogEntry {
-        LogEntry {
-            began: BEGAN,
-            duration_ms: 1001,
-            flags: vec!["UF".into(), "URX".into()],
-            upstream_host: Some("10.1.1.24:6379".parse().unwrap()),
-            upstream_cluster: Some("outbound|6379||redis.default.svc.cluster.local".into()),
-            downstream_local: Some("10.1.1.24:6379".parse().unwrap()),
-            downstream_remote: Some("10.1.1.25:45940".parse().unwrap()),
-            ..LogEntry::default()
-        }
-    }
-
     fn attempt() -> Attempt {
+        let began = entry().began;
         Attempt {
             server: "10.1.1.24:6379".parse().unwrap(),
             client: "10.1.1.25:50714".parse().unwrap(),
             app: Some("10.1.1.25:45940".parse().unwrap()),
-            opened: BEGAN + MILLISECOND_NS,
-            ended: BEGAN + 1000 * MILLISECOND_NS,
+            opened: began + MILLISECOND_NS,
+            ended: began + 1000 * MILLISECOND_NS,
             proxy: Who::default(),
             sni: None,
             cluster: Some("outbound|6379||redis.default.svc.cluster.local".into()),
@@ -128,7 +114,7 @@ mod tests {
 
     #[test]
     fn an_entry_fits_by_addresses_and_time() {
-        let ms = |ms: u64| BEGAN + ms * MILLISECOND_NS;
+        let ms = |ms: u64| entry().began + ms * MILLISECOND_NS;
         let (upstream, other) = ("10.1.1.25:50714".parse().unwrap(), "10.1.1.25:50715".parse().unwrap());
         let cases: [(&str, LogEntry, Attempt, Option<Fit>); 13] = [
             ("the app's end", entry(), attempt(), Some(Fit::Exact)),
@@ -201,7 +187,7 @@ mod tests {
         let unknown = Attempt { app: None, ..attempt() };
         for port in 0..5 {
             let app = ([10, 1, 1, 25], 45_938 + port).into();
-            let began = BEGAN + u64::from(port) * 10 * MILLISECOND_NS;
+            let began = entry().began + u64::from(port) * 10 * MILLISECOND_NS;
             entries.add(LogEntry { downstream_remote: Some(app), began, ..entry() });
         }
         assert_eq!(entries.of(&attempt()).unwrap().downstream_remote, attempt().app, "the exact one");

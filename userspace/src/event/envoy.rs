@@ -165,3 +165,19 @@ pub struct RuleName {
     /// Name.
     pub name: Box<str>,
 }
+
+/// The article's entry, for the tests of who reads it and who uses it.
+#[cfg(test)]
+pub(crate) fn sample_entry() -> LogEntry {
+    let redis = "10.1.1.24:6379".parse().ok();
+    LogEntry {
+        began: Time(1_599_917_903_077_000_000),
+        duration_ms: 1001,
+        flags: vec!["UF".into(), "URX".into()],
+        upstream_host: redis,
+        upstream_cluster: Some("outbound|6379||redis.default.svc.cluster.local".into()),
+        downstream_local: redis,
+        downstream_remote: "10.1.1.25:45940".parse().ok(),
+        ..LogEntry::default()
+    }
+}

@@ -157,6 +157,21 @@ mod tests {
         (text != "-").then(|| TrafficPolicy { tls: first(whole), load_balancer: balancer(whole), ports })
     }
 
+    /// No subset where its text is empty.
+    fn rule(top: &str, subset: &str) -> DestinationRule {
+        let subset =
+            (!subset.is_empty()).then(|| Subset { name: "v1".into(), policy: policy(subset) });
+        DestinationRule {
+            policy: policy(top),
+            subsets: subset.into_iter().collect(),
+            ..DestinationRule::default()
+        }
+    }
+
+    fn selected(rule: &DestinationRule) -> Selected<'_> {
+        Selected { rule, merged: vec![rule], step: Step::Service, fit: Fit::Exact }
+    }
+
     fn mode(effective: &super::Effective<'_>) -> &'static str {
         effective.tls.map_or("auto", |(tls, _)| tls.mode.name())
     }
@@ -208,13 +223,8 @@ mod tests {
                 false,
             ),
         ] {
-            let subsets = match subset {
-                "" => vec![],
-                text => vec![Subset { name: "v1".into(), policy: policy(text) }],
-            };
-            let rule = DestinationRule { policy: policy(top), subsets, ..DestinationRule::default() };
-            let selected =
-                Selected { rule: &rule, merged: vec![&rule], step: Step::Service, fit: Fit::Exact };
+            let rule = rule(top, subset);
+            let selected = selected(&rule);
             let found = effective(&selected, 6379, (!subset.is_empty()).then_some("v1"));
             let found_level = found.tls.map(|(_, place)| place.level);
             assert_eq!(
@@ -237,13 +247,8 @@ mod tests {
             ("mutual/auto random", "-", None),
             ("auto", "disable/auto random", Some(ClientMode::Disable)),
         ] {
-            let subsets = match subset {
-                "" => vec![],
-                text => vec![Subset { name: "v1".into(), policy: policy(text) }],
-            };
-            let rule = DestinationRule { policy: policy(top), subsets, ..DestinationRule::default() };
-            let selected =
-                Selected { rule: &rule, merged: vec![&rule], step: Step::Service, fit: Fit::Exact };
+            let rule = rule(top, subset);
+            let selected = selected(&rule);
             let found = effective(&selected, 6379, (!subset.is_empty()).then_some("v1"));
             assert_eq!(found.of_endpoints.map(|(tls, _)| tls.mode), expected, "{top} | {subset}");
         }
@@ -262,13 +267,8 @@ mod tests {
             ("auto passthrough", "auto passthrough", true, true),
             ("auto random", "auto passthrough", true, true),
         ] {
-            let subsets = match subset {
-                "" => vec![],
-                text => vec![Subset { name: "v1".into(), policy: policy(text) }],
-            };
-            let rule = DestinationRule { policy: policy(top), subsets, ..DestinationRule::default() };
-            let selected =
-                Selected { rule: &rule, merged: vec![&rule], step: Step::Service, fit: Fit::Exact };
+            let rule = rule(top, subset);
+            let selected = selected(&rule);
             let found = effective(&selected, 6379, (!subset.is_empty()).then_some("v1"));
             assert_eq!(
                 (found.passthrough.is_some(), found.is_passthrough_asked),

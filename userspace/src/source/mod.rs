@@ -2,6 +2,7 @@
 
 pub mod capture;
 pub mod cgroup;
+mod class;
 pub mod cluster_file;
 pub mod config_dump;
 pub mod envoy_log;

@@ -4,7 +4,7 @@ use crate::{
     envoy::{Seen, Word},
     event::{
         socket::{Class, Owner},
-        time::Time,
+        time::{MILLISECOND_NS, Time},
     },
     flow::{SaidEnd, answer::Answer, hello::Hello},
     listener::Knowledge,
@@ -12,6 +12,10 @@ use crate::{
     tls::mesh::{Mesh, MeshHello},
     update::{Behaviour, Outcome, Party},
 };
+
+/// A client that gives up sooner says more about itself than about the listener: sidecars wait for their connect
+/// timeout, of which the shortest default is 1 s (Istio before 1.6, pkg/config/mesh/mesh.go).
+const SHORTEST_SILENCE_NS: u64 = 250 * MILLISECOND_NS;
 
 /// One attempt to connect.
 #[derive(Clone, Copy, Debug)]
@@ -59,9 +63,13 @@ impl Case<'_> {
     pub fn seen(&self) -> Seen {
         Seen { behaviour: self.behaviour, had_hello: self.hello.is_some() }
     }
-}
 
-impl Case<'_> {
+    /// The listener was silent, and not for long enough to tell anything of it; or it is not known for how long.
+    pub fn gave_up_soon(&self) -> bool {
+        let after_ns = self.outcome.and_then(|outcome| outcome.after_ns);
+        self.behaviour == Behaviour::Silent && after_ns.is_none_or(|after_ns| after_ns < SHORTEST_SILENCE_NS)
+    }
+
     /// The connecting socket is a mesh proxy's, or its owner is not known and its pod has a mesh proxy, which speaks for it.
     pub fn may_be_from_proxy(&self) -> bool {
         let is_unknown = self.client.process.is_none() && self.client.uid.is_none();

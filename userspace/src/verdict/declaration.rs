@@ -3,7 +3,10 @@
 use crate::{
     policy::{Rule, interception::Interception, peer_authentication::Scope},
     tls::mesh::Mesh,
-    verdict::{case::Case, words::host},
+    verdict::{
+        case::Case,
+        words::{self, host},
+    },
 };
 
 /// The sentences, as far as anything is known.
@@ -16,8 +19,9 @@ fn of_rule(case: &Case<'_>) -> Option<String> {
     let host = host(case);
     Some(match case.declared.rule() {
         Rule::Taken(selected) => format!(
-            "for clients in namespace {} and host {host}, DestinationRule {}/{} counts",
-            client.namespace, selected.rule.namespace, selected.rule.name
+            "for clients in namespace {} and host {host}, {} counts",
+            client.namespace,
+            words::rule(selected.rule)
         ),
         Rule::None => {
             format!("no DestinationRule of the cluster file counts for clients in namespace {} and host {host}", client.namespace)

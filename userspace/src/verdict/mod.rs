@@ -14,7 +14,6 @@ mod peer_authentication;
 pub mod plaintext_to_mtls;
 #[cfg(test)]
 mod readme;
-mod selected_rule;
 pub mod server_first_deadlock;
 #[cfg(test)]
 mod situation;

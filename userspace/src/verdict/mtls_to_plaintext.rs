@@ -3,7 +3,6 @@
 use std::ops::RangeInclusive;
 
 use crate::{
-    event::time::MILLISECOND_NS,
     policy::interception::Interception,
     update::{Behaviour, Confidence},
     verdict::{
@@ -11,10 +10,6 @@ use crate::{
         has_proxy_at_destination,
     },
 };
-
-/// A client that gives up sooner says more about itself than about the listener: sidecars wait for their connect
-/// timeout, of which the shortest default is 1 s (Istio before 1.6, pkg/config/mesh/mesh.go).
-const SHORTEST_SILENCE_NS: u64 = 250 * MILLISECOND_NS;
 
 /// How long a mesh's hello may be: Istio's in TLS 1.2 has 205 bytes, Kuma's 157 with a long server name, and of longer
 /// ones than the limit of what leaves the kernel nothing is known.
@@ -63,17 +58,12 @@ fn is_told_to_pass_on(case: &Case<'_>) -> bool {
 
 fn without_answer(case: &Case<'_>) -> Option<Confidence> {
     let speaks_tls = case.knowledge.tls.is_some();
-    let gave_up_soon = case.behaviour == Behaviour::Silent
-        && case
-            .outcome
-            .and_then(|outcome| outcome.after_ns)
-            .is_none_or(|after_ns| after_ns < SHORTEST_SILENCE_NS);
     let has_proxy = has_proxy_at_destination(case);
     // A proxy takes both plaintext and mTLS, so neither its silence nor its plaintext to others says anything, unless it
     // was seen to pass the hello on as it is, or is told to.
     let passes_on = case.passed_on == PassedOn::Hello || is_told_to_pass_on(case);
     let answers_itself = has_proxy == Some(true) && !passes_on;
-    if speaks_tls || gave_up_soon || answers_itself {
+    if speaks_tls || case.gave_up_soon() || answers_itself {
         return None;
     }
     if case.knowledge.plaintext.is_some() {

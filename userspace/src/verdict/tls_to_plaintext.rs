@@ -1,14 +1,10 @@
 //! `tls-to-plaintext`: a proxy originates TLS for a plaintext application, and the listener speaks plaintext. Pure.
 
 use crate::{
-    event::time::MILLISECOND_NS,
     policy::expectation::Does,
     update::{Behaviour, Confidence},
     verdict::{case::Case, has_proxy_at_destination},
 };
-
-/// A client that gives up sooner says more about itself than about the listener (see `mtls_to_plaintext`).
-const SHORTEST_SILENCE_NS: u64 = 250 * MILLISECOND_NS;
 
 /// How sure it is that this attempt is one; none when it is not.
 ///
@@ -32,10 +28,7 @@ pub fn confidence(case: &Case<'_>) -> Option<Confidence> {
 }
 
 fn without_answer(case: &Case<'_>) -> Option<Confidence> {
-    let after_ns = case.outcome.and_then(|outcome| outcome.after_ns);
-    let gave_up_soon =
-        case.behaviour == Behaviour::Silent && after_ns.is_none_or(|after_ns| after_ns < SHORTEST_SILENCE_NS);
-    if case.knowledge.tls.is_some() || gave_up_soon {
+    if case.knowledge.tls.is_some() || case.gave_up_soon() {
         return None;
     }
     // A proxy that passes TLS on speaks for the application behind it.

@@ -1,6 +1,6 @@
-//! How pods, workloads and hosts are called in the texts of causes. Pure.
+//! How pods, workloads, hosts and rules are called in the texts of causes. Pure.
 
-use crate::{update::Party, verdict::case::Case};
+use crate::{event::istio::DestinationRule, policy::Rule, update::Party, verdict::case::Case};
 
 /// `NAMESPACE/POD`, or the address.
 pub(super) fn pod(party: &Party) -> String {
@@ -20,4 +20,28 @@ pub(super) fn host(case: &Case<'_>) -> String {
     let of_hello = case.hello.and_then(|sent| sent.mesh.host.as_deref()).map(str::to_owned);
     let declared = || case.declared.host().map(std::borrow::Cow::into_owned);
     of_hello.or_else(declared).unwrap_or_else(|| case.server.address.to_string())
+}
+
+/// A rule as people look for it.
+pub(super) fn rule(rule: &DestinationRule) -> String {
+    format!("DestinationRule {}/{}", rule.namespace, rule.name)
+}
+
+/// The rule that Istio selects; none where it is not known, or there is none.
+pub(super) fn selected_rule(case: &Case<'_>) -> Option<String> {
+    match case.declared.rule() {
+        Rule::Taken(selected) => Some(rule(selected.rule)),
+        Rule::None | Rule::NotKnown => None,
+    }
+}
+
+/// A command that declares what the Service's port speaks.
+pub(super) fn declare_protocol(server: &Party, protocol: &str) -> String {
+    let port = server.address.port();
+    let service = server.service.as_deref().unwrap_or("SERVICE");
+    let namespace = server.namespace.as_deref().unwrap_or("NAMESPACE");
+    format!(
+        "`kubectl -n {namespace} patch service {service} --type strategic -p \
+         '{{\"spec\":{{\"ports\":[{{\"port\":{port},\"appProtocol\":\"{protocol}\"}}]}}}}'`"
+    )
 }

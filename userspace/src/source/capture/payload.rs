@@ -9,11 +9,14 @@ use mtlsnoop_ebpf::{
     record::{ANSWER_LIMIT_BYTES, HELLO_LIMIT_BYTES},
 };
 
-use crate::event::{
-    Event,
-    loss::Loss,
-    socket::{Class, Direction, FirstBytes, HelloSegment, SocketId},
-    time::Time,
+use crate::{
+    event::{
+        Event,
+        loss::Loss,
+        socket::{Class, Direction, FirstBytes, HelloSegment, SocketId},
+        time::Time,
+    },
+    source::class,
 };
 
 /// Beyond this nothing of a stream is of interest.
@@ -253,7 +256,8 @@ impl Payloads {
             offset,
             payload_bytes: beginning.length,
             other_offset: beginning.other_offset + other_base,
-            class: class_of(class),
+            // A hello is told in another way; what only begins like one is nothing that is known.
+            class: class::of(class).unwrap_or(Class::Other),
             data: if is_answer { limited(&bytes, ANSWER_LIMIT_BYTES) } else { Bytes::new() },
         }));
     }
@@ -336,30 +340,4 @@ fn answer(told: &mut Told<'_>, piece: &Piece, offset: u32, data: Bytes) {
         class: Class::Other,
         data,
     }));
-}
-
-/// A hello is told in another way; what only begins like one is nothing that is known.
-fn class_of(class: Kernel) -> Class {
-    match class {
-        Kernel::Other | Kernel::ClientHello | Kernel::MaybeClientHello => Class::Other,
-        Kernel::TlsHandshake => Class::TlsHandshake,
-        Kernel::TlsAlert => Class::TlsAlert,
-        Kernel::Text => Class::Text,
-        Kernel::HttpRequest => Class::HttpRequest,
-        Kernel::HttpResponse => Class::HttpResponse,
-        Kernel::Http2Preface => Class::Http2Preface,
-        Kernel::Redis => Class::Redis,
-        Kernel::MysqlGreeting => Class::MysqlGreeting,
-        Kernel::PostgresStartup => Class::PostgresStartup,
-        Kernel::NatsInfo => Class::NatsInfo,
-        Kernel::Reply220 => Class::Reply220,
-        Kernel::Ssh => Class::Ssh,
-        Kernel::Amqp => Class::Amqp,
-        Kernel::Kafka => Class::Kafka,
-        Kernel::Mongodb => Class::Mongodb,
-        Kernel::Zookeeper => Class::Zookeeper,
-        Kernel::Cassandra => Class::Cassandra,
-        Kernel::Elasticsearch => Class::Elasticsearch,
-        Kernel::Mqtt => Class::Mqtt,
-    }
 }

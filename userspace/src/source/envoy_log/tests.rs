@@ -5,7 +5,7 @@ use std::{io::Read, path::Path};
 use proptest::prelude::{any, proptest};
 
 use super::{Reader, Tally, lines::Lines};
-use crate::event::{envoy::LogEntry, time::Time};
+use crate::event::envoy::{LogEntry, sample_entry};
 
 /// The article's line: Istio 1.5, TCP, nobody answered.
 const SEED: &str = r#"[2020-09-12T13:38:23.077Z] "- - -" 0 UF,URX "-" "-" 0 0 1001 - "-" "-" "-" "-" "10.1.1.24:6379" outbound|6379||redis.default.svc.cluster.local - 10.1.1.24:6379 10.1.1.25:45940 - -"#;
@@ -27,18 +27,7 @@ fn one(text: &str) -> LogEntry {
 
 /// What every line of the seed's failure tells, whatever its format.
 fn seed() -> LogEntry {
-    let began = Time(1_599_917_903_077_000_000);
-    LogEntry {
-        time: began + 1_001_000_000,
-        began,
-        duration_ms: 1001,
-        flags: vec!["UF".into(), "URX".into()],
-        upstream_host: Some("10.1.1.24:6379".parse().unwrap()),
-        upstream_cluster: Some("outbound|6379||redis.default.svc.cluster.local".into()),
-        downstream_local: Some("10.1.1.24:6379".parse().unwrap()),
-        downstream_remote: Some("10.1.1.25:45940".parse().unwrap()),
-        ..LogEntry::default()
-    }
+    LogEntry { time: sample_entry().ended(), ..sample_entry() }
 }
 
 #[test]

@@ -18,7 +18,7 @@ use crate::{
         },
         time::Time,
     },
-    source::kernel::clock::Clock,
+    source::{class, kernel::clock::Clock},
 };
 
 /// What a record says.
@@ -155,10 +155,10 @@ fn last_sent(ended: Time, ago_jiffies: u32, clock: &Clock) -> Time {
     ended - u64::from(ago_jiffies) * clock.jiffy_ns
 }
 
-/// Numbers of `include/net/tcp_states.h`; 0 is what the sentinel gives, which comes too late to know.
 /// A connect that was not answered yet (`include/net/tcp_states.h`).
 const SYN_SENT: u32 = 2;
 
+/// Numbers of `include/net/tcp_states.h`; 0 is what the sentinel gives, which comes too late to know.
 fn state(number: u32) -> Result<State, Undecodable> {
     Ok(match number {
         0 => State::Unknown,
@@ -206,32 +206,9 @@ fn first_bytes(bytes: &[u8], clock: &Clock) -> Result<FirstBytes, Undecodable> {
     })
 }
 
+/// A hello has records of its own; as first bytes it would be a defect of the programs.
 fn class(number: u16) -> Result<Class, Undecodable> {
-    use classify::Class as Kernel;
-    Ok(match Kernel::from_number(number).ok_or(Undecodable::Unknown)? {
-        // A hello has records of its own; as first bytes it would be a defect of the programs.
-        Kernel::ClientHello | Kernel::MaybeClientHello => return Err(Undecodable::Unknown),
-        Kernel::Other => Class::Other,
-        Kernel::TlsHandshake => Class::TlsHandshake,
-        Kernel::TlsAlert => Class::TlsAlert,
-        Kernel::Text => Class::Text,
-        Kernel::HttpRequest => Class::HttpRequest,
-        Kernel::HttpResponse => Class::HttpResponse,
-        Kernel::Http2Preface => Class::Http2Preface,
-        Kernel::Redis => Class::Redis,
-        Kernel::MysqlGreeting => Class::MysqlGreeting,
-        Kernel::PostgresStartup => Class::PostgresStartup,
-        Kernel::NatsInfo => Class::NatsInfo,
-        Kernel::Reply220 => Class::Reply220,
-        Kernel::Ssh => Class::Ssh,
-        Kernel::Amqp => Class::Amqp,
-        Kernel::Kafka => Class::Kafka,
-        Kernel::Mongodb => Class::Mongodb,
-        Kernel::Zookeeper => Class::Zookeeper,
-        Kernel::Cassandra => Class::Cassandra,
-        Kernel::Elasticsearch => Class::Elasticsearch,
-        Kernel::Mqtt => Class::Mqtt,
-    })
+    classify::Class::from_number(number).and_then(class::of).ok_or(Undecodable::Unknown)
 }
 
 fn reset(bytes: &[u8], clock: &Clock) -> Result<Reset, Undecodable> {

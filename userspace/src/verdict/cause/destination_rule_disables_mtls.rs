@@ -4,7 +4,7 @@ use crate::{
     event::istio::ClientMode,
     policy::expectation::{Because, Does},
     update::Fix,
-    verdict::{case::Case, cause::Rule, selected_rule},
+    verdict::{case::Case, cause::Rule, words::selected_rule},
 };
 
 pub(super) const RULE: Rule = Rule {
@@ -28,12 +28,12 @@ fn applies(case: &Case<'_>) -> bool {
 fn text(case: &Case<'_>) -> String {
     format!(
         "{} turns mTLS off for this host (mode DISABLE), and the server's proxy takes nothing but mTLS",
-        selected_rule::name(case).unwrap_or_else(|| "a DestinationRule".to_owned())
+        selected_rule(case).unwrap_or_else(|| "a DestinationRule".to_owned())
     )
 }
 
 fn fix(case: &Case<'_>) -> Fix {
-    let rule = selected_rule::name(case).unwrap_or_else(|| "the DestinationRule".to_owned());
+    let rule = selected_rule(case).unwrap_or_else(|| "the DestinationRule".to_owned());
     Fix {
         text: format!(
             "Take `tls: {{mode: DISABLE}}` out of {rule} (then mTLS is used for endpoints that have a sidecar), or set it to \

@@ -10,7 +10,7 @@ use crate::{
         traffic_policy::{Level, Place},
     },
     update::Fix,
-    verdict::{case::Case, cause::Rule, destination_rule, words::host},
+    verdict::{case::Case, cause::Rule, destination_rule, words::{self, host}},
 };
 
 /// What users ask for counts for all endpoints alike (istio `pilot/pkg/networking/core/cluster_tls.go`,
@@ -48,10 +48,9 @@ fn text(case: &Case<'_>) -> String {
         Level::SubsetPort(..) => "the portLevelSettings of its subset",
     };
     format!(
-        "DestinationRule {}/{} (host {}, mode {} in {part}){} asks for mTLS for every endpoint of {}, whether or not a proxy is \
+        "{} (host {}, mode {} in {part}){} asks for mTLS for every endpoint of {}, whether or not a proxy is \
          there to answer; at {} there is none",
-        place.rule.namespace,
-        place.rule.name,
+        words::rule(place.rule),
         place.rule.host,
         tls.mode.name(),
         precedence(case),

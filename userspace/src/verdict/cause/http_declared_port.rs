@@ -2,7 +2,7 @@
 
 use crate::{
     update::Fix,
-    verdict::{case::Case, cause::Rule},
+    verdict::{case::Case, cause::Rule, words::declare_protocol},
 };
 
 pub(super) const RULE: Rule = Rule {
@@ -29,15 +29,9 @@ fn text(case: &Case<'_>) -> String {
 }
 
 fn fix(case: &Case<'_>) -> Fix {
-    let port = case.server.address.port();
-    let service = case.server.service.as_deref().unwrap_or("SERVICE");
-    let namespace = case.server.namespace.as_deref().unwrap_or("NAMESPACE");
+    let command = declare_protocol(case.server, "https");
     Fix {
-        text: format!(
-            "Declare the port as TLS: `kubectl -n {namespace} patch service {service} --type strategic -p \
-             '{{\"spec\":{{\"ports\":[{{\"port\":{port},\"appProtocol\":\"https\"}}]}}}}'` (or call it in plain HTTP)"
-        )
-        .into(),
+        text: format!("Declare the port as TLS: {command} (or call it in plain HTTP)").into(),
         manifest: None,
     }
 }

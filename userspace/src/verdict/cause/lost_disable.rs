@@ -2,7 +2,12 @@
 
 use crate::{
     update::Fix,
-    verdict::{case::Case, cause::Rule, destination_rule, words::host},
+    verdict::{
+        case::Case,
+        cause::Rule,
+        destination_rule,
+        words::{self, host},
+    },
 };
 
 /// istio.io/latest/docs/reference/config/networking/destination-rule/#TrafficPolicy-PortTrafficPolicy: «settings specified at
@@ -26,10 +31,9 @@ fn applies(case: &Case<'_>) -> bool {
 fn text(case: &Case<'_>) -> String {
     let Some(place) = case.declared.client_tls().lost_disable else { return String::new() };
     format!(
-        "DestinationRule {}/{} turns mTLS off for {}, but its entry in portLevelSettings for this port has no tls: such an entry \
+        "{} turns mTLS off for {}, but its entry in portLevelSettings for this port has no tls: such an entry \
          replaces the rest and inherits nothing, so the sidecar decides by itself again",
-        place.rule.namespace,
-        place.rule.name,
+        words::rule(place.rule),
         host(case)
     )
 }

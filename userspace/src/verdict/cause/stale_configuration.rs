@@ -10,7 +10,7 @@ use crate::{
         case::Case,
         cause::Rule,
         destination_rule::{self, is_host_name},
-        words::host,
+        words::{self, host},
     },
 };
 
@@ -43,7 +43,7 @@ fn text(case: &Case<'_>) -> String {
     let Some(because) = because(case) else { return String::new() };
     let why = match because {
         Because::Rule(_, place) => {
-            format!("DestinationRule {}/{} turns mTLS off", place.rule.namespace, place.rule.name)
+            format!("{} turns mTLS off", words::rule(place.rule))
         }
         Because::OneUnlabelled(name) => {
             format!("its endpoint {name} has no sidecar, which is plaintext for all of them")

@@ -3,7 +3,12 @@
 use crate::{
     policy::expectation::Because,
     update::Fix,
-    verdict::{case::Case, cause::Rule, destination_rule, words::host},
+    verdict::{
+        case::Case,
+        cause::Rule,
+        destination_rule,
+        words::{self, host},
+    },
 };
 
 /// Istio asks the whole policy, or the subset's, whether it is PASSTHROUGH, and not what they come to for the port (istio
@@ -29,9 +34,9 @@ fn applies(case: &Case<'_>) -> bool {
 
 fn text(case: &Case<'_>) -> String {
     let place = case.declared.client_tls().passthrough;
-    let rule = place.map(|place| format!("{}/{}", place.rule.namespace, place.rule.name)).unwrap_or_default();
+    let rule = place.map(|place| words::rule(place.rule)).unwrap_or_default();
     format!(
-        "DestinationRule {rule} has loadBalancer PASSTHROUGH for this port of {}: so its cluster is ORIGINAL_DST, with mTLS for \
+        "{rule} has loadBalancer PASSTHROUGH for this port of {}: so its cluster is ORIGINAL_DST, with mTLS for \
          every endpoint, and in this place of the rule Istio does not see that it must look whether all endpoints have a sidecar",
         host(case)
     )
