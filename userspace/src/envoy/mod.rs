@@ -41,6 +41,17 @@ impl<'a> Word<'a> {
         self.cluster.is_some_and(|cluster| cluster.tls == ClusterTls::Never)
     }
 
+    /// Its configuration has no mesh mTLS for the destination: no TLS, or one without the protocols that Istio's has. What the names
+    /// of other meshes' clusters and protocols are is not known.
+    pub fn uses_no_mtls(&self) -> bool {
+        self.cluster.is_some_and(|cluster| match &cluster.tls {
+            ClusterTls::Never => true,
+            ClusterTls::Always(tls) => cluster.name.starts_with("outbound|") && !tls.is_of_istio(),
+            // One of the endpoints', or not read.
+            ClusterTls::ByEndpoint(_) | ClusterTls::Other(_) => false,
+        })
+    }
+
     /// Its configuration connects to whatever address the app asked for, as for headless Services.
     pub fn is_original_dst(&self) -> bool {
         self.cluster.is_some_and(|cluster| &*cluster.discovery == "ORIGINAL_DST")
@@ -55,6 +66,12 @@ impl<'a> Word<'a> {
     /// `pilot/pkg/model/push_context.go`, `BestEffortInferServiceMTLSMode`).
     pub fn is_tls_inferred(&self) -> bool {
         self.uses_tls_always() && self.rule().is_none()
+    }
+
+    /// The `DestinationRule` that its configuration took the TLS from: where it knows the endpoints one by one, what Istio turns on by itself
+    /// goes by the endpoint (Istio `pilot/pkg/networking/core/cluster_tls.go`, `applyUpstreamTLSSettings`). `ORIGINAL_DST` clusters do not tell.
+    pub fn rule_of_tls(&self) -> Option<&'a RuleName> {
+        self.rule().filter(|_| self.uses_tls_always() && !self.is_original_dst())
     }
 
     /// The Service that is headless by its configuration: Kubernetes' Services have `ORIGINAL_DST` clusters without a `DestinationRule` only if they
@@ -107,7 +124,46 @@ impl Heard {
 #[cfg(test)]
 mod tests {
     use super::Word;
-    use crate::event::envoy::{ClusterTls, ProxyCluster, RuleName, TlsContext};
+    use crate::event::envoy::{ClusterTls, ProxyCluster, RuleName, SocketMatch, TlsContext};
+
+    #[test]
+    fn a_configuration_tells_which_tls_it_uses_and_who_asked_for_it() {
+        let rule = RuleName { namespace: "data".into(), name: "redis".into() };
+        let tls = |alpn: &[&str]| TlsContext {
+            alpn: alpn.iter().map(|text| (*text).into()).collect(),
+            ..TlsContext::default()
+        };
+        let mesh = ClusterTls::Always(tls(&["istio-peer-exchange", "istio"]));
+        let one = |tls| SocketMatch { name: "m".into(), is_for_all: false, tls };
+        let by_endpoint = ClusterTls::ByEndpoint(vec![one(Some(tls(&["istio"]))), one(None)]);
+        for (what, discovery, tls, has_rule, uses_no_mtls, is_asked) in [
+            ("a rule", "EDS", mesh.clone(), true, false, true),
+            ("a rule, or inferred", "ORIGINAL_DST", mesh.clone(), true, false, false),
+            ("inferred", "ORIGINAL_DST", mesh, false, false, false),
+            ("automatic, with a rule for something else", "EDS", by_endpoint, true, false, false),
+            ("the user's own TLS", "STRICT_DNS", ClusterTls::Always(tls(&["h2"])), true, true, true),
+            ("none", "EDS", ClusterTls::Never, true, true, false),
+            ("not read", "EDS", ClusterTls::Other("quic".into()), true, false, false),
+        ] {
+            let rule = has_rule.then(|| rule.clone());
+            let cluster = ProxyCluster {
+                name: "outbound|6379||redis.data.svc.cluster.local".into(),
+                discovery: discovery.into(),
+                tls,
+                rule,
+                ..ProxyCluster::default()
+            };
+            let word = Word { log: None, cluster: Some(&cluster) };
+            assert_eq!(
+                (word.uses_no_mtls(), word.rule_of_tls().is_some()),
+                (uses_no_mtls, is_asked),
+                "{what}"
+            );
+        }
+        assert_eq!((Word::default().uses_no_mtls(), Word::default().rule_of_tls()), (false, None));
+        let kuma = ProxyCluster { tls: ClusterTls::Always(tls(&["kuma"])), ..ProxyCluster::default() };
+        assert!(!Word { log: None, cluster: Some(&kuma) }.uses_no_mtls(), "another mesh's");
+    }
 
     #[test]
     fn a_configuration_tells_a_headless_service() {

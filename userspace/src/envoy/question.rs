@@ -115,7 +115,7 @@ mod tests {
         let cluster = ProxyCluster {
             name: "outbound|6379||redis".into(),
             discovery: "ORIGINAL_DST".into(),
-            tls: ClusterTls::Always(TlsContext::default()),
+            tls: ClusterTls::Always(TlsContext { alpn: vec!["istio".into()], ..TlsContext::default() }),
             ..ProxyCluster::default()
         };
         heard.configured(&ClustersSeen { clusters: vec![cluster], ..ClustersSeen::default() });

@@ -88,7 +88,7 @@ fn of_cluster(cluster: &ProxyCluster) -> String {
     let timeout = cluster.connect_timeout_ms.map(|ms| format!(", connect timeout {}", duration(ms)));
     let timeout = timeout.unwrap_or_default();
     let rule = match &cluster.rule {
-        Some(rule) => format!(", made with DestinationRule {}/{}", rule.namespace, rule.name),
+        Some(rule) => format!(", made with {rule}"),
         None => ", made with no DestinationRule".to_owned(),
     };
     format!("its cluster {name} is {discovery} {tls}{timeout}{rule}")

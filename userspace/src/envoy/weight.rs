@@ -37,7 +37,7 @@ fn gave_up_for_the_app(word: Word<'_>, seen: Seen) -> bool {
 /// the upstream connection failed.
 fn told_of_tls(word: Word<'_>, seen: Seen) -> bool {
     let has_failed = word.log.is_some_and(|entry| entry.has_flag("UF"));
-    !seen.had_hello && has_failed && word.uses_tls_always()
+    !seen.had_hello && has_failed && word.uses_tls_always() && !word.uses_no_mtls()
 }
 
 #[cfg(test)]
@@ -56,8 +56,12 @@ mod tests {
 
     #[test]
     fn an_envoys_word_raises_and_lowers_and_never_makes_certain() {
-        let always =
-            ProxyCluster { tls: ClusterTls::Always(TlsContext::default()), ..ProxyCluster::default() };
+        let always = |alpn: &str| ProxyCluster {
+            name: "outbound|6379||redis".into(),
+            tls: ClusterTls::Always(TlsContext { alpn: vec![alpn.into()], ..TlsContext::default() }),
+            ..ProxyCluster::default()
+        };
+        let (always, own) = (always("istio"), always("h2"));
         let never = ProxyCluster::default();
         let unseen = Seen { behaviour: Behaviour::Silent, had_hello: false };
         let seen = Seen { had_hello: true, ..unseen };
@@ -67,6 +71,15 @@ mod tests {
             ("the missing hello is told", Possible, "UF,URX", None, Some(&always), unseen, Likely),
             ("the configuration alone", Possible, "", None, Some(&always), unseen, Possible),
             ("the log alone", Possible, "UF", None, None, unseen, Possible),
+            (
+                "the configuration has TLS of the user's own",
+                Possible,
+                "UF",
+                None,
+                Some(&own),
+                unseen,
+                Possible,
+            ),
             ("the configuration has no TLS", Possible, "UF", None, Some(&never), unseen, Possible),
             ("nothing is known of the destination", Possible, "UF", None, Some(&always), seen, Possible),
             ("what came back was no TLS", Likely, "UF", Some(NOT_TLS), Some(&always), seen, Likely),

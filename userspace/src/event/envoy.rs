@@ -1,7 +1,10 @@
 //! What an Envoy says itself: entries of its access log, and the clusters of its configuration. Nothing of paths, headers
 //! and user agents is kept.
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -157,6 +160,13 @@ pub struct TlsContext {
     pub subject_names: Vec<Box<str>>,
 }
 
+impl TlsContext {
+    /// It is the mesh's: it offers Istio's own protocols (Istio `pilot/pkg/networking/util/util.go`, `ALPNInMesh`).
+    pub fn is_of_istio(&self) -> bool {
+        self.alpn.iter().any(|name| **name == *"istio" || name.starts_with("istio-"))
+    }
+}
+
 /// A `DestinationRule`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RuleName {
@@ -164,6 +174,12 @@ pub struct RuleName {
     pub namespace: Box<str>,
     /// Name.
     pub name: Box<str>,
+}
+
+impl fmt::Display for RuleName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "DestinationRule {}/{}", self.namespace, self.name)
+    }
 }
 
 /// The article's entry, for the tests of who reads it and who uses it.

@@ -154,6 +154,12 @@ impl<'a> Declared<'a> {
         }
     }
 
+    /// A `DestinationRule` of this name exists; none where that is not known.
+    pub fn has_rule(&self, namespace: &str, name: &str) -> Option<bool> {
+        let istio = self.istio().filter(|istio| istio.is_listed)?;
+        Some(istio.destination_rules.iter().any(|rule| *rule.namespace == *namespace && *rule.name == *name))
+    }
+
     /// What the rule says of the port and subset; nothing where there is none or it is not known.
     pub fn client_tls(&self) -> traffic_policy::Effective<'a> {
         let subset = self.hello.and_then(|hello| hello.subset.as_deref());

@@ -159,8 +159,7 @@ mod tests {
 
     /// No subset where its text is empty.
     fn rule(top: &str, subset: &str) -> DestinationRule {
-        let subset =
-            (!subset.is_empty()).then(|| Subset { name: "v1".into(), policy: policy(subset) });
+        let subset = (!subset.is_empty()).then(|| Subset { name: "v1".into(), policy: policy(subset) });
         DestinationRule {
             policy: policy(top),
             subsets: subset.into_iter().collect(),

@@ -47,13 +47,25 @@ pub(super) fn fix(case: &Case<'_>) -> Fix {
             Fix {
                 text: format!(
                     "Turn mTLS off for {what}, because nothing there can answer it: apply this DestinationRule{otherwise}. Not for \
-                     the whole namespace: what else is there may take nothing but mTLS"
+                     the whole namespace: what else is there may take nothing but mTLS{}",
+                    named(case, &rule)
                 )
                 .into(),
                 manifest: Some(manifest(case, &host, port, namespace.as_deref(), wider).into()),
             }
         }
     }
+}
+
+/// The rule that the sidecar was configured with, where it is not known what that says.
+fn named(case: &Case<'_>, rule: &Rule<'_>) -> String {
+    let named = case.word.rule().filter(|_| *rule == Rule::NotKnown);
+    named.map_or_else(String::new, |named| {
+        format!(
+            ". The sidecar's cluster was made with {named}: if that is for this host alone, a second rule would not count; say \
+             tls.mode: DISABLE for this port in that one instead"
+        )
+    })
 }
 
 /// A command that sets `tls.mode: DISABLE` in that part of a rule; none for names that no shell should see.
@@ -154,8 +166,15 @@ fn port(case: &Case<'_>) -> Option<u16> {
 /// what can be a name; the context of kubectl decides where nothing is known.
 fn namespace(case: &Case<'_>, host: &str, wider: Option<&Selected<'_>>) -> Option<String> {
     let of_client = wider.filter(|wider| wider.step == Step::Client).map(|wider| &*wider.rule.namespace);
+    let of_client = of_client.or_else(|| named_by_client(case));
     let of_service = case.declared.destination_namespace().or_else(|| Some(host::service(host)?.1));
     of_client.or(of_service).filter(|namespace| is_host_name(namespace)).map(str::to_owned)
+}
+
+/// The client's namespace, if the rule that the sidecar was configured with is there, and it is not known what is declared.
+fn named_by_client<'a>(case: &Case<'a>) -> Option<&'a str> {
+    let named = case.word.rule().filter(|_| !case.declared.is_listed())?;
+    (Some(&named.namespace) == case.client.namespace.as_ref()).then_some(&*named.namespace)
 }
 
 /// RFC 1123 §2.1, in lower case as Kubernetes has it.

@@ -47,8 +47,8 @@ fn is_told_by_end(case: &Case<'_>) -> bool {
     }
     let is_hello_sized = case.outcome.is_some_and(|outcome| HELLO_BYTES.contains(&outcome.bytes_sent));
     let is_declared = case.server.headless == Some(true) && case.server.sidecar == Some(false);
-    // What its configuration sends in plaintext is no hello.
-    is_hello_sized && is_declared && !case.word.uses_no_tls() && without_answer(case).is_some()
+    // By its own configuration it was no mesh hello.
+    is_hello_sized && is_declared && !case.word.uses_no_mtls() && without_answer(case).is_some()
 }
 
 /// Of a proxy that was seen, only this can be declared: where connections go past it, it would not have been seen.

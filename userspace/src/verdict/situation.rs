@@ -7,6 +7,7 @@ use crate::{
     envoy::Word,
     event::{
         cluster::{Cluster, Container, Endpoint, Pod, Service, ServicePort},
+        envoy::{ClusterTls, ProxyCluster, RuleName, TlsContext},
         istio::{ClientMode, ClientTls, DestinationRule, Istio, TrafficPolicy},
         socket::Owner,
         time::Time,
@@ -35,6 +36,8 @@ pub(crate) struct Situation {
     pub(crate) from: SocketAddr,
     /// The server is a pod of the cluster.
     pub(crate) is_pod: bool,
+    /// What the client's sidecar is configured to.
+    pub(crate) configured: Option<ProxyCluster>,
 }
 
 impl Default for Situation {
@@ -65,6 +68,7 @@ impl Default for Situation {
             acceptor: None,
             from: ([10, 1, 1, 25], 50714).into(),
             is_pod: true,
+            configured: None,
         }
     }
 }
@@ -80,6 +84,18 @@ impl Situation {
     pub(crate) fn inject(pod: &mut Pod) {
         pod.labels.insert(TLS_MODE.into(), "istio".into());
         pod.containers.push(Container { name: "istio-proxy".into(), id: "".into() });
+    }
+
+    /// With a sidecar whose cluster for Redis is like this, and made with the rule of this name in `data`.
+    pub(crate) fn configured(mut self, discovery: &str, tls: ClusterTls, rule: Option<&str>) -> Self {
+        self.configured = Some(ProxyCluster {
+            name: "outbound|6379||redis.data.svc.cluster.local".into(),
+            discovery: discovery.into(),
+            tls,
+            rule: rule.map(|name| RuleName { namespace: "data".into(), name: name.into() }),
+            ..ProxyCluster::default()
+        });
+        self
     }
 
     /// The attempt as a case.
@@ -136,7 +152,7 @@ impl Situation {
             }),
             knowledge: Knowledge::default(),
             declared,
-            word: Word::default(),
+            word: Word { log: None, cluster: self.configured.as_ref() },
         })
     }
 }
@@ -178,4 +194,9 @@ pub(crate) fn rule(namespace: &str, host: &str, policy: impl Into<Option<Traffic
         policy: policy.into(),
         ..DestinationRule::default()
     }
+}
+
+/// What Istio's mTLS is in a sidecar's configuration, for every endpoint.
+pub(crate) fn always() -> ClusterTls {
+    ClusterTls::Always(TlsContext { alpn: vec!["istio".into()], ..TlsContext::default() })
 }

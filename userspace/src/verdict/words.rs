@@ -1,6 +1,11 @@
 //! How pods, workloads, hosts and rules are called in the texts of causes. Pure.
 
-use crate::{event::istio::DestinationRule, policy::Rule, update::Party, verdict::case::Case};
+use crate::{
+    event::{envoy::RuleName, istio::DestinationRule},
+    policy::Rule,
+    update::Party,
+    verdict::case::Case,
+};
 
 /// `NAMESPACE/POD`, or the address.
 pub(super) fn pod(party: &Party) -> String {
@@ -23,12 +28,12 @@ pub(super) fn host(case: &Case<'_>) -> String {
 }
 
 /// A rule as people look for it.
-pub(super) fn rule(rule: &DestinationRule) -> String {
-    format!("DestinationRule {}/{}", rule.namespace, rule.name)
+pub(super) fn rule(rule: &DestinationRule) -> RuleName {
+    RuleName { namespace: rule.namespace.clone(), name: rule.name.clone() }
 }
 
 /// The rule that Istio selects; none where it is not known, or there is none.
-pub(super) fn selected_rule(case: &Case<'_>) -> Option<String> {
+pub(super) fn selected_rule(case: &Case<'_>) -> Option<RuleName> {
     match case.declared.rule() {
         Rule::Taken(selected) => Some(rule(selected.rule)),
         Rule::None | Rule::NotKnown => None,

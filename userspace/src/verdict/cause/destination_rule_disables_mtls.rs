@@ -28,12 +28,12 @@ fn applies(case: &Case<'_>) -> bool {
 fn text(case: &Case<'_>) -> String {
     format!(
         "{} turns mTLS off for this host (mode DISABLE), and the server's proxy takes nothing but mTLS",
-        selected_rule(case).unwrap_or_else(|| "a DestinationRule".to_owned())
+        selected_rule(case).map_or_else(|| "a DestinationRule".to_owned(), |rule| rule.to_string())
     )
 }
 
 fn fix(case: &Case<'_>) -> Fix {
-    let rule = selected_rule(case).unwrap_or_else(|| "the DestinationRule".to_owned());
+    let rule = selected_rule(case).map_or_else(|| "the DestinationRule".to_owned(), |rule| rule.to_string());
     Fix {
         text: format!(
             "Take `tls: {{mode: DISABLE}}` out of {rule} (then mTLS is used for endpoints that have a sidecar), or set it to \

@@ -34,7 +34,7 @@ fn applies(case: &Case<'_>) -> bool {
 
 fn text(case: &Case<'_>) -> String {
     let place = case.declared.client_tls().passthrough;
-    let rule = place.map(|place| words::rule(place.rule)).unwrap_or_default();
+    let rule = place.map(|place| words::rule(place.rule).to_string()).unwrap_or_default();
     format!(
         "{rule} has loadBalancer PASSTHROUGH for this port of {}: so its cluster is ORIGINAL_DST, with mTLS for \
          every endpoint, and in this place of the rule Istio does not see that it must look whether all endpoints have a sidecar",
