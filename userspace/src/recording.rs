@@ -19,7 +19,7 @@ use crate::event::Event;
 pub const MAGIC: [u8; 8] = *b"MTLSNOOP";
 
 /// The version that is written, and the only one that is read.
-pub const VERSION: u16 = 3;
+pub const VERSION: u16 = 4;
 
 /// Bytes before the first frame.
 pub const HEADER_BYTES: usize = MAGIC.len() + size_of::<u16>();

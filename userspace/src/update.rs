@@ -1,6 +1,6 @@
 //! What the core tells sinks: connections, findings, resolutions and the accounting. Pure data.
 
-use std::net::SocketAddr;
+use std::{collections::BTreeMap, net::SocketAddr};
 
 use crate::{
     event::{loss::Loss, time::Time},
@@ -68,6 +68,12 @@ pub struct Party {
     pub sidecar: Option<bool>,
     /// The mesh that it is in, by its proxy or by what its pod declares.
     pub mesh: Option<Mesh>,
+    /// Labels of the pod; only in findings.
+    pub labels: Option<BTreeMap<Box<str>, Box<str>>>,
+    /// `metadata.uid` of the pod; only in findings.
+    pub pod_uid: Option<Box<str>>,
+    /// `metadata.uid` of the Service; only in findings.
+    pub service_uid: Option<Box<str>>,
 }
 
 impl Party {
@@ -86,6 +92,9 @@ impl Party {
             headless: None,
             sidecar: None,
             mesh: None,
+            labels: None,
+            pod_uid: None,
+            service_uid: None,
         }
     }
 }

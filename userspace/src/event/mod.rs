@@ -12,7 +12,7 @@ pub mod time;
 use serde::{Deserialize, Serialize};
 
 use crate::event::{
-    cluster::Cluster,
+    cluster::{Change, Cluster},
     envoy::{ClustersSeen, LogEntry},
     loss::Counters,
     socket::{Ended, Established, FirstBytes, HelloSegment, Listener, Opened, Reset},
@@ -55,6 +55,8 @@ pub enum Event {
     EnvoyLog(Box<LogEntry>),
     /// The clusters of an Envoy's configuration.
     EnvoyClusters(Box<ClustersSeen>),
+    /// Objects of the cluster came, changed and went.
+    ClusterChanged(Box<ClusterChanged>),
 }
 
 impl Event {
@@ -75,6 +77,7 @@ impl Event {
             Self::Tick(time) => *time,
             Self::EnvoyLog(entry) => entry.time,
             Self::EnvoyClusters(seen) => seen.time,
+            Self::ClusterChanged(changed) => changed.time,
         }
     }
 }
@@ -120,4 +123,13 @@ pub struct ClusterSeen {
     pub time: Time,
     /// The objects.
     pub cluster: Cluster,
+}
+
+/// Objects of the cluster came, changed and went.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClusterChanged {
+    /// When it became known.
+    pub time: Time,
+    /// What, in its order.
+    pub changes: Vec<Change>,
 }
