@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use anyhow::{Context as _, Result};
 use mtlsnoop::{
-    engine::{Engine, Settings},
+    engine::{Connections, Engine, Settings},
     event::{
         Event,
         socket::{
@@ -55,7 +55,7 @@ impl Watch {
     /// As [`Self::start`], with options.
     pub(crate) fn start_with(ground: &Ground, options: &Options) -> Result<Self> {
         let kernel = Kernel::start(options)?;
-        let engine = Engine::new(Settings { connections: true, ..Settings::default() });
+        let engine = Engine::new(Settings { connections: Connections::All, ..Settings::default() });
         Ok(Self { kernel, netns: Some(ground.inode()?), events: Vec::new(), engine, updates: Vec::new() })
     }
 

@@ -4,7 +4,7 @@ use std::{ops::Range, sync::LazyLock};
 
 use bytes::Bytes;
 use mtlsnoop::{
-    engine::Settings,
+    engine::{Connections, Settings},
     event::{Capture, Event, loss::Loss, socket::HelloSegment},
     update::{Summary, Update},
 };
@@ -183,6 +183,6 @@ proptest! {
     #[test]
     fn no_events_make_it_panic(index in any::<usize>(), damages in proptest::collection::vec(damage(), 0..12)) {
         let events = damages.into_iter().fold(STORIES[index % STORIES.len()].events.clone(), damaged);
-        let _said = replay(&events, Settings { max_flows: 3, max_findings: 1, max_destinations: 1, connections: true, ..Settings::default() });
+        let _said = replay(&events, Settings { max_flows: 3, max_findings: 1, max_destinations: 1, connections: Connections::All, ..Settings::default() });
     }
 }

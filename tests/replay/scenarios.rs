@@ -1,7 +1,7 @@
 //! Every scenario gives what is expected.
 
 use mtlsnoop::{
-    engine::Settings,
+    engine::{Connections, Settings},
     update::{Connection, Update},
 };
 
@@ -32,9 +32,9 @@ fn connections_are_told_only_when_wanted_or_suspect() {
             let (all, suspect) = (told(|_| true), told(|connection| connection.suspicion.is_some()));
             (all, suspect, summary.reported + summary.began_before)
         };
-        let (all, suspect, _) = told(false);
+        let (all, suspect, _) = told(Connections::Suspect);
         assert_eq!(all, suspect, "{}", story.name());
-        let (all, suspect_as_well, ended) = told(true);
+        let (all, suspect_as_well, ended) = told(Connections::All);
         assert_eq!((all, suspect_as_well), (ended, suspect), "{}", story.name());
     }
 }

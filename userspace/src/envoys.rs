@@ -297,7 +297,9 @@ mod tests {
         fs::write(&dump, r#"[{"name": "dump"}]"#).unwrap();
         let asked = Envoys { logs: vec![log], dumps: vec![dump], are_asked: false };
         let mut told = ToldBefore::read(&asked, false).unwrap();
-        let began = |time| Event::Began(Began { time, node: "node".into(), capture: Capture::Always });
+        let began = |time| {
+            Event::Began(Began { time, node: "node".into(), capture: Capture::Always, looks_up: false })
+        };
         let mut passed = Vec::new();
         for event in [
             began(BEGAN),

@@ -77,7 +77,12 @@ mod tests {
 
     #[test]
     fn the_given_cluster_comes_right_after_the_beginning_and_alone() {
-        let began = Event::Began(Began { time: Time(5), node: "node".into(), capture: Capture::Always });
+        let began = Event::Began(Began {
+            time: Time(5),
+            node: "node".into(),
+            capture: Capture::Always,
+            looks_up: false,
+        });
         let tick = Event::Tick(Time(6));
         let source = [began.clone(), known("recorded"), tick.clone()];
         for (given, expected) in [

@@ -3,13 +3,13 @@
 use std::mem;
 
 use crate::{
-    engine::{Engine, Settings},
-    event::Event,
+    engine::{Connections, Engine, Settings},
+    event::{Event, cluster::Lookup},
     filter::{Filter, Selection},
     outcome::OutputError,
     sink::Sink,
     suspicion::Suspect,
-    update::{Finding, Update},
+    update::{Finding, Summary, Update},
 };
 
 /// Takes events and writes what they mean.
@@ -17,6 +17,8 @@ pub struct Pipeline {
     engine: Engine,
     filter: Filter,
     sink: Box<dyn Sink>,
+    /// Take everything, whatever is selected.
+    observers: Vec<Box<dyn Sink>>,
     /// Kept for its memory.
     updates: Vec<Update>,
     had_finding: bool,
@@ -35,12 +37,20 @@ impl Pipeline {
         Self::with(Settings { suspects: true, ..Settings::default() }, selection, sink)
     }
 
+    /// The same, and everything goes to these too, with the connections that failed.
+    pub fn with_observers(selection: Selection, sink: Box<dyn Sink>, observers: Vec<Box<dyn Sink>>) -> Self {
+        let settings = Settings { suspects: true, connections: Connections::Failed, ..Settings::default() };
+        Self { observers, ..Self::with(settings, selection, sink) }
+    }
+
     fn with(settings: Settings, selection: Selection, sink: Box<dyn Sink>) -> Self {
-        let settings = Settings { connections: selection.needs_connections(), ..settings };
+        let connections = if selection.needs_connections() { Connections::All } else { settings.connections };
+        let settings = Settings { connections, ..settings };
         Self {
             engine: Engine::new(settings),
             filter: Filter::new(selection),
             sink,
+            observers: Vec::new(),
             updates: Vec::new(),
             had_finding: false,
             accused: Vec::new(),
@@ -58,6 +68,21 @@ impl Pipeline {
         self.engine.take_suspects()
     }
 
+    /// What is to be looked up in the cluster since the last call.
+    pub fn take_lookups(&mut self) -> Vec<Lookup> {
+        self.engine.take_lookups()
+    }
+
+    /// The accounting of everything so far.
+    pub fn summary(&self) -> Summary {
+        self.engine.summary()
+    }
+
+    /// Connection ends that are followed now.
+    pub fn open(&self) -> usize {
+        self.engine.open()
+    }
+
     /// Process ids of the Envoys about which findings were written since the last call.
     pub fn take_accused(&mut self) -> Vec<u32> {
         mem::take(&mut self.accused)
@@ -65,6 +90,9 @@ impl Pipeline {
 
     /// Hands on what was written so far.
     pub fn flush(&mut self) -> Result<(), OutputError> {
+        for observer in &mut self.observers {
+            observer.flush()?;
+        }
         Ok(self.sink.flush()?)
     }
 
@@ -72,7 +100,11 @@ impl Pipeline {
     pub fn finish(&mut self) -> Result<(), OutputError> {
         self.engine.finish(&mut self.updates);
         self.write()?;
-        self.sink.account(&self.filter.account(self.engine.summary()))?;
+        let summary = self.engine.summary();
+        for observer in &mut self.observers {
+            observer.account(&summary.clone().into())?;
+        }
+        self.sink.account(&self.filter.account(summary))?;
         self.flush()
     }
 
@@ -83,6 +115,9 @@ impl Pipeline {
 
     fn write(&mut self) -> Result<(), OutputError> {
         for update in self.updates.drain(..) {
+            for observer in &mut self.observers {
+                observer.update(&update)?;
+            }
             if self.filter.passes(&update) {
                 if let Update::Finding(finding) = &update {
                     self.had_finding = true;

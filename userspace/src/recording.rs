@@ -168,8 +168,11 @@ mod tests {
 
     use super::{Content, HEADER_BYTES, PREFIX_BYTES, Prefix, VERSION, append_frame, content, header};
     use crate::event::{
-        Began, Capture, Cgroup, ClusterSeen, Event,
-        cluster::{Cluster, Container, Endpoint, Pod, Service, ServicePort},
+        Began, Capture, Cgroup, ClusterChanged, ClusterSeen, Event,
+        cluster::{
+            Change, Cluster, Container, Endpoint, LookedUp, Lookup, LookupFailure, Pod, Service, ServicePort,
+            Slice,
+        },
         envoy::{
             ApiVersion, ClusterTls, ClustersSeen, LogEntry, ProxyCluster, ProxyNode, RuleName, SocketMatch,
             TlsContext,
@@ -204,6 +207,7 @@ mod tests {
             services: vec![Service {
                 namespace: "default".into(),
                 name: "redis".into(),
+                uid: "uid".into(),
                 headless: true,
                 cluster_addresses: vec![],
                 ports: vec![ServicePort { name: "".into(), port: 6379, app_protocol: Some("redis".into()) }],
@@ -330,7 +334,7 @@ mod tests {
             connecting: true,
         };
         vec![
-            Event::Began(Began { time, node: "node".into(), capture: Capture::Adaptive }),
+            Event::Began(Began { time, node: "node".into(), capture: Capture::Adaptive, looks_up: true }),
             Event::Opened(opened.clone()),
             Event::Established(Established { time, socket, local, remote }),
             Event::Accepted(opened),
@@ -346,6 +350,26 @@ mod tests {
             Event::Tick(time),
             Event::EnvoyLog(Box::new(logged(time))),
             Event::EnvoyClusters(Box::new(configured(time))),
+            Event::ClusterChanged(Box::new(ClusterChanged { time, changes: changes() })),
+        ]
+    }
+
+    fn changes() -> Vec<Change> {
+        let Cluster { mut pods, mut services, endpoints, istio } = cluster();
+        let (namespace, name): (Box<str>, Box<str>) = ("default".into(), "redis-0".into());
+        let lookup = Lookup {
+            address: "10.1.1.24".parse().unwrap(),
+            service: Some((namespace.clone(), "redis".into())),
+        };
+        vec![
+            Change::Pod(Box::new(pods.remove(0))),
+            Change::PodGone { namespace: namespace.clone(), name: name.clone() },
+            Change::Service(Box::new(services.remove(0))),
+            Change::ServiceGone { namespace: namespace.clone(), name: "redis".into() },
+            Change::Slice(Box::new(Slice { namespace: namespace.clone(), name: name.clone(), endpoints })),
+            Change::SliceGone { namespace, name },
+            Change::Istio(Box::new(istio)),
+            Change::LookedUp(LookedUp { lookup, failure: Some(LookupFailure::Forbidden) }),
         ]
     }
 
@@ -427,7 +451,7 @@ mod tests {
         for event in one_of_each() {
             append_frame(&event, &mut frames).unwrap();
         }
-        assert_eq!((VERSION, frames.len(), crc32fast::hash(&frames)), (3, 1280, 1_149_863_825));
+        assert_eq!((VERSION, frames.len(), crc32fast::hash(&frames)), (4, 1736, 67_825_257));
     }
 
     #[test]

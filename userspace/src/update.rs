@@ -267,6 +267,13 @@ pub struct Outcome {
     pub reset_reason: Option<u32>,
 }
 
+impl Outcome {
+    /// It was refused, cut, broken or never answered; one that was closed in peace is none, whatever was said on it.
+    pub fn is_failure(&self) -> bool {
+        self.error.is_some() || matches!(self.how, EndedHow::Reset | EndedHow::Error | EndedHow::GivenUp)
+    }
+}
+
 /// One end of a connection, at its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Connection {

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use mtlsnoop::{
-    engine::{Engine, Settings},
+    engine::{Connections, Engine, Settings},
     event::{ClusterSeen, Event, time::Time},
     source::cluster_file,
 };
@@ -94,7 +94,7 @@ pub(crate) fn run(count: usize) -> Result<()> {
     let load_ms = begun.elapsed().as_secs_f64() * 1e3;
     let file_bytes = file.len();
     drop(file);
-    let mut engine = Engine::new(Settings { connections: true, ..Settings::default() });
+    let mut engine = Engine::new(Settings { connections: Connections::All, ..Settings::default() });
     let seen = Event::Cluster(Box::new(ClusterSeen { time: Time(1), cluster: reading.cluster }));
     engine.apply(&seen, &mut Vec::new());
     let used = figure::allocated_bytes()?.saturating_sub(before);

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 
 use data_encoding::HEXLOWER;
 use mtlsnoop::{
-    engine::{Engine, Settings},
+    engine::{Connections, Engine, Settings},
     event::Event,
     source::{capture::CaptureFile, unreadable::Broken},
     update::{Connection, Finding, Summary, Update},
@@ -100,7 +100,7 @@ impl Told {
 /// What the file tells, with every connection.
 fn told(file: &[u8]) -> Told {
     let mut capture = CaptureFile::new(file, "test").unwrap();
-    let mut engine = Engine::new(Settings { connections: true, ..Settings::default() });
+    let mut engine = Engine::new(Settings { connections: Connections::All, ..Settings::default() });
     let (mut events, mut updates) = (Vec::new(), Vec::new());
     let broken = loop {
         match capture.next_event() {

@@ -128,11 +128,6 @@ impl Joins {
         self.takeovers.serve(upstream, aliases);
     }
 
-    /// Some connection of this network namespace was taken over and is not served yet, or may be retried.
-    pub fn is_proxied(&self, netns: u32) -> bool {
-        self.takeovers.has_any_in(netns)
-    }
-
     /// The leg that an upstream connection serves.
     pub fn leg_of(&self, upstream: SocketId) -> Option<&Leg> {
         self.takeovers.leg_of(upstream)

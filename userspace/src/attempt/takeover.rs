@@ -57,10 +57,6 @@ impl Takeovers {
         self.by_leg.insert(socket, takeover);
     }
 
-    pub(super) fn has_any_in(&self, netns: u32) -> bool {
-        self.goals.contains_key(&netns)
-    }
-
     /// Ties an upstream connection to the leg that it serves.
     ///
     /// In the same namespace, by the same user and cgroup as the socket that accepted, to the address that was wanted or

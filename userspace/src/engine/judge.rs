@@ -2,11 +2,12 @@
 
 use crate::{
     attempt::{Leg, Passing},
-    engine::{Attempt, Engine, acceptor_of, describe, destination, incident::ClientKey},
+    engine::{Attempt, Engine, Trial, acceptor_of, describe, destination, incident::ClientKey},
     envoy::{attempt as envoy, question::Question},
+    event::socket::Owner,
     flow::{Flow, Said, answer::Answer},
     policy::Declared,
-    update::{Behaviour, Role, Update},
+    update::{Behaviour, Finding, Role, Update},
     verdict::{
         self,
         case::{Case, LegSeen, PassedOn, SentHello},
@@ -77,11 +78,18 @@ impl Engine {
         updates: &mut Vec<Update>,
     ) -> bool {
         let Attempt { flow, outcome, time, is_incomplete, .. } = *attempt;
-        let (client, server) = self.parties(flow);
         let leg = ended_leg.or_else(|| self.joins.leg_of(flow.socket).cloned());
-        let said = leg.as_ref().map(|leg| self.said_on(leg));
+        let leg = leg.map(|leg| Leg { said: Some(self.said_on(&leg)), ..leg });
+        let (leg, passed_on) = (leg.as_ref(), self.passed_on(flow));
+        self.try_attempt(&Trial { flow, outcome, behaviour, time, is_incomplete, leg, passed_on }, updates)
+    }
+
+    /// What there is to say of an attempt, by all that is known now.
+    pub(super) fn judged(&self, trial: &Trial<'_>) -> Option<Judged> {
+        let Trial { flow, outcome, behaviour, time, is_incomplete, leg, passed_on } = *trial;
+        let (client, server) = self.parties(flow);
         let hello = flow.client_hello();
-        let asked = envoy::Attempt::of(flow, time, leg.as_ref().map(|leg| leg.local), &client, &server);
+        let asked = envoy::Attempt::of(flow, time, leg.map(|leg| leg.local), &client, &server);
         let word = self.heard.word_of(&asked);
         let case = Case {
             time,
@@ -97,22 +105,24 @@ impl Engine {
             behaviour,
             outcome: Some(outcome),
             acceptor: acceptor_of(flow),
-            passed_on: self.passed_on(flow),
-            leg: said.as_ref().map(leg_seen),
+            passed_on,
+            leg: leg.and_then(|leg| leg.said.as_ref()).map(leg_seen),
             knowledge: self.listeners.knowledge_of(destination(flow)),
             declared: self.declared(flow),
             word,
         };
-        let Some(judgement) = verdict::judge(&case) else { return false };
+        let judgement = verdict::judge(&case)?;
         let question = Question::new(asked, case.seen(), judgement.code, word);
-        let victim = leg.as_ref().map(|leg| describe::victim(leg, &self.identity));
-        let finding = describe::finding(&case, judgement, victim, is_incomplete);
-        let owner = (flow.role == Role::Connector).then_some(&flow.owner);
-        self.incidents.failed(ClientKey::of(&client, owner), owner, finding, question, updates);
-        true
+        let victim = leg.map(|leg| describe::victim(leg, &self.identity));
+        let mut finding = describe::finding(&case, judgement, victim, is_incomplete);
+        let (client_owner, server_owner) = Self::owners(flow);
+        self.identity.add_details(&mut finding.client, client_owner, flow.opened);
+        self.identity.add_details(&mut finding.server, server_owner, flow.opened);
+        let owner = (flow.role == Role::Connector).then(|| flow.owner.clone());
+        Some(Judged { client: ClientKey::of(&client, owner.as_ref()), owner, finding, question })
     }
 
-    fn said_on(&self, leg: &Leg) -> Said {
+    pub(super) fn said_on(&self, leg: &Leg) -> Said {
         let live = || self.flows.get(leg.socket).map(|flow| flow.said(None));
         leg.said.clone().or_else(live).unwrap_or_default()
     }
@@ -138,22 +148,26 @@ impl Engine {
     }
 
     fn declared<'a>(&'a self, flow: &'a Flow) -> Declared<'a> {
-        let peer = flow.peer.as_ref().map(|peer| &peer.owner);
-        let (client, server) = match flow.role {
-            Role::Acceptor => (peer, Some(&flow.owner)),
-            Role::Connector | Role::Unknown => (Some(&flow.owner), peer),
-        };
+        let (client, server) = Self::owners(flow);
         let target = flow.server();
-        let server = server.filter(|_| !flow.is_intercepted());
         Declared::of(
             self.identity.cluster(),
-            self.identity.pod(flow.client().ip(), client),
-            self.identity.pod(target.ip(), server),
+            self.identity.pod(flow.client().ip(), client, flow.opened),
+            self.identity.pod(target.ip(), server, flow.opened),
             self.identity.service(target),
             target,
             flow.client_hello().and_then(|hello| hello.mesh.as_ref()),
         )
     }
+}
+
+/// What is to be said of an attempt, and whose it is.
+pub(super) struct Judged {
+    pub(super) client: ClientKey,
+    /// Whose the connecting socket is, when it is on this node.
+    pub(super) owner: Option<Owner>,
+    pub(super) finding: Finding,
+    pub(super) question: Question,
 }
 
 fn is_from_proxy(flow: &Flow) -> bool {

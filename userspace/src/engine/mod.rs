@@ -2,17 +2,21 @@
 #![deny(clippy::disallowed_methods)]
 
 mod describe;
+mod held;
 mod incident;
 mod judge;
+mod lookups;
+mod pending;
 mod success;
 mod unfollowed;
 
 use crate::{
-    attempt::Joins,
-    engine::{incident::Incidents, unfollowed::Unfollowed},
+    attempt::{Joins, Leg},
+    engine::{held::Waiting, incident::Incidents, lookups::Lookups, unfollowed::Unfollowed},
     envoy::Heard,
     event::{
         Capture, Event,
+        cluster::Lookup,
         loss::{Counters, Loss},
         socket::{Ended, Established, FirstBytes, Opened, Owner, Reset},
         time::Time,
@@ -22,7 +26,7 @@ use crate::{
     listener::{Destination, Listeners},
     suspicion::{self, Suspect},
     update::{Behaviour, Connection, Outcome, Party, Role, Summary, Suspicion, Update},
-    verdict::case::Acceptor,
+    verdict::case::{Acceptor, PassedOn},
 };
 
 /// Bounds, and what is wanted.
@@ -34,8 +38,8 @@ pub struct Settings {
     pub max_destinations: usize,
     /// Most findings that are kept at a time.
     pub max_findings: usize,
-    /// Whether healthy connections are wanted too.
-    pub connections: bool,
+    /// Which connections are wanted beside the suspect ones.
+    pub connections: Connections,
     /// Whether somebody takes the suspects, and arms for them.
     pub suspects: bool,
 }
@@ -46,10 +50,21 @@ impl Default for Settings {
             max_flows: 262_144,
             max_destinations: 65_536,
             max_findings: 4096,
-            connections: false,
+            connections: Connections::Suspect,
             suspects: false,
         }
     }
+}
+
+/// Which connections are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Connections {
+    /// Those that are suspect.
+    Suspect,
+    /// Also those that failed.
+    Failed,
+    /// All of them.
+    All,
 }
 
 /// The core.
@@ -65,6 +80,10 @@ pub struct Engine {
     capture: Capture,
     unfollowed: Unfollowed,
     suspects: Vec<Suspect>,
+    /// Somebody looks up what is not known of the cluster.
+    looks_up: bool,
+    lookups: Lookups,
+    waiting: Waiting,
     counted: Counters,
     now: Time,
     reported: u64,
@@ -86,6 +105,9 @@ impl Engine {
             capture: Capture::default(),
             unfollowed: Unfollowed::default(),
             suspects: Vec::new(),
+            looks_up: false,
+            lookups: Lookups::default(),
+            waiting: Waiting::default(),
             counted: Counters::default(),
             now: Time::default(),
             reported: 0,
@@ -98,8 +120,11 @@ impl Engine {
     pub fn apply(&mut self, event: &Event, updates: &mut Vec<Update>) {
         self.now = self.now.max(event.time());
         match event {
-            Event::Began(began) => self.capture = began.capture,
-            Event::Tick(_) => {}
+            Event::Began(began) => {
+                self.capture = began.capture;
+                self.looks_up |= began.looks_up;
+            }
+            Event::Tick(_) => self.tick(updates),
             Event::Opened(opened) => self.opened(opened),
             Event::Established(established) => self.established(established),
             Event::Accepted(opened) => self.accepted(opened),
@@ -118,6 +143,7 @@ impl Engine {
             Event::ListenerClosed(listener) => self.listeners.ended(listener),
             Event::Cgroup(cgroup) => self.identity.add_cgroup(cgroup),
             Event::Cluster(seen) => self.identity.set_cluster(&seen.cluster),
+            Event::ClusterChanged(changed) => self.cluster_changed(changed, updates),
             Event::Counted(counters) => self.counted.clone_from(counters),
             Event::EnvoyLog(entry) => {
                 self.heard.logged(entry);
@@ -132,12 +158,23 @@ impl Engine {
 
     /// The source has ended: says what is still to be said.
     pub fn finish(&mut self, updates: &mut Vec<Update>) {
+        self.tell_held(true, updates);
         self.incidents.finish(self.now, updates);
     }
 
     /// The suspects since the last call; none unless they are wanted.
     pub fn take_suspects(&mut self) -> Vec<Suspect> {
         std::mem::take(&mut self.suspects)
+    }
+
+    /// What is to be looked up in the cluster since the last call; none unless somebody does.
+    pub fn take_lookups(&mut self) -> Vec<Lookup> {
+        self.lookups.take()
+    }
+
+    /// Connection ends that are followed now.
+    pub fn open(&self) -> usize {
+        self.flows.len()
     }
 
     /// The accounting so far.
@@ -258,12 +295,20 @@ impl Engine {
             self.ended_well(&flow, updates);
         }
         let suspicion = self.suspicion(&attempt, had_finding);
-        if self.settings.connections || suspicion.is_some() {
+        if self.is_wanted(suspicion, &outcome) {
             let (client, server) = self.parties(&flow);
             let connection = describe::connection(&attempt, client, server);
             updates.push(Update::Connection(Box::new(Connection { suspicion, ..connection })));
         }
         self.joins.remove(&flow, Some(&outcome));
+    }
+
+    fn is_wanted(&self, suspicion: Option<Suspicion>, outcome: &Outcome) -> bool {
+        match self.settings.connections {
+            Connections::All => true,
+            Connections::Failed => suspicion.is_some() || outcome.is_failure(),
+            Connections::Suspect => suspicion.is_some(),
+        }
     }
 
     /// The flow that ends; made from its end when its beginning was not followed.
@@ -314,16 +359,23 @@ impl Engine {
         proxy::is_proxy(owner) || self.identity.is_of_proxy(owner.cgroup)
     }
 
-    /// The connecting and the listener's end, with all that is known of both.
-    fn parties(&self, flow: &Flow) -> (Party, Party) {
+    /// Whose the connecting and the listener's sockets are, where they are on this node.
+    ///
+    /// Its own pod's sidecar is not what the client wanted to reach.
+    fn owners(flow: &Flow) -> (Option<&Owner>, Option<&Owner>) {
         let peer = flow.peer.as_ref().map(|peer| &peer.owner);
-        let (client_owner, server_owner) = match flow.role {
+        let (client, server) = match flow.role {
             Role::Acceptor => (peer, Some(&flow.owner)),
             Role::Connector | Role::Unknown => (Some(&flow.owner), peer),
         };
-        // Its own pod's sidecar is not what the client wanted to reach.
-        let server_owner = server_owner.filter(|_| !flow.is_intercepted());
-        (self.identity.party(flow.client(), client_owner), self.identity.party(flow.server(), server_owner))
+        (client, server.filter(|_| !flow.is_intercepted()))
+    }
+
+    /// The connecting and the listener's end, with all that is known of both.
+    fn parties(&self, flow: &Flow) -> (Party, Party) {
+        let (client, server) = Self::owners(flow);
+        let party = |address, owner| self.identity.party(address, owner, flow.opened);
+        (party(flow.client(), client), party(flow.server(), server))
     }
 }
 
@@ -346,6 +398,20 @@ struct Attempt<'a> {
     time: Time,
     /// Something was lost while it lasted.
     is_incomplete: bool,
+}
+
+/// An attempt of which something may be wrong, with what belongs to it.
+#[derive(Clone, Copy)]
+struct Trial<'a> {
+    flow: &'a Flow,
+    outcome: &'a Outcome,
+    behaviour: Behaviour,
+    time: Time,
+    /// Something was lost while it lasted.
+    is_incomplete: bool,
+    /// The connection that it serves, with what was said on it.
+    leg: Option<&'a Leg>,
+    passed_on: PassedOn,
 }
 
 /// Losses of a source that follows ends: what is lost of beginnings is detail, because every end is told all the same.

@@ -52,8 +52,8 @@ impl Engine {
     pub(super) fn ended_well(&mut self, flow: &Flow, updates: &mut Vec<Update>) {
         let Some(answer) = flow.answer.as_ref().filter(|_| !self.incidents.is_empty()) else { return };
         let Some(leg) = self.joins.leg_of(flow.socket) else { return };
-        let said = leg.said.clone().or_else(|| Some(self.flows.get(leg.socket)?.said(None)));
-        let reached_app = said.is_some_and(|said| said.answer.is_some() && said.hello.is_none());
+        let said = self.said_on(leg);
+        let reached_app = said.answer.is_some() && said.hello.is_none();
         if answer.behaviour() != Behaviour::Tls || !reached_app {
             return;
         }

@@ -92,6 +92,9 @@ pub struct Began {
     /// How much is followed.
     #[serde(default)]
     pub capture: Capture,
+    /// What is not known of the cluster is looked up, so that findings wait for it.
+    #[serde(default)]
+    pub looks_up: bool,
 }
 
 /// How much of connections is followed.

@@ -1,12 +1,12 @@
 //! Who is who, in small clusters: which of several facts decides.
 
-use std::net::SocketAddr;
+use std::{borrow::Borrow, net::SocketAddr};
 
 use super::Identity;
 use crate::{
     event::{
         Cgroup,
-        cluster::{Cluster, Container, Endpoint, Pod, Service},
+        cluster::{Change, Cluster, Container, Endpoint, Pod, Service, Slice},
         socket::Owner,
         time::Time,
     },
@@ -54,7 +54,7 @@ fn known(cluster: &Cluster) -> Identity {
 }
 
 fn pod_at(identity: &Identity, address: &str, owner: Option<&Owner>) -> Option<String> {
-    identity.party(address.parse().unwrap(), owner).pod.map(Into::into)
+    identity.party(address.parse().unwrap(), owner, Time(0)).pod.map(Into::into)
 }
 
 #[test]
@@ -113,7 +113,7 @@ fn a_proxy_of_the_node_is_in_the_pod_that_it_serves() {
             Some("ztunnel-x"),
             "itself"
         );
-        let party = identity.party(POD.parse().unwrap(), Some(&ztunnel(7)));
+        let party = identity.party(POD.parse().unwrap(), Some(&ztunnel(7)), Time(0));
         assert_eq!((party.container, party.mesh), (None, Some(Mesh::IstioAmbient)));
     }
 }
@@ -132,7 +132,7 @@ fn an_endpoint_tells_service_and_pod() {
         ..Cluster::default()
     };
     let identity = known(&cluster);
-    let party = |address: &str| identity.party(address.parse().unwrap(), None);
+    let party = |address: &str| identity.party(address.parse().unwrap(), None, Time(0));
     assert_eq!(
         (party(POD).service.as_deref(), party(POD).headless),
         (Some("redis"), Some(true)),
@@ -141,4 +141,107 @@ fn an_endpoint_tells_service_and_pod() {
     assert_eq!(party("10.1.1.24:9999").service.as_deref(), Some("all"), "another port");
     assert_eq!(party(second).pod.as_deref(), Some("redis-0"), "a second address is only in the slice");
     assert_eq!(party("10.9.9.9:1"), crate::update::Party::at("10.9.9.9:1".parse().unwrap()));
+}
+
+fn change(identity: &mut Identity, time: u64, change: impl Borrow<Change>) {
+    identity.change(change.borrow(), Time(time));
+}
+
+fn gone(name: &str) -> Change {
+    Change::PodGone { namespace: "default".into(), name: name.into() }
+}
+
+fn pod_at_time(identity: &Identity, address: &str, owner: Option<&Owner>, time: u64) -> Option<String> {
+    identity.party(address.parse().unwrap(), owner, Time(time)).pod.map(Into::into)
+}
+
+#[test]
+fn a_reused_address_is_that_of_the_pod_that_had_it_at_that_time() {
+    let mut identity = Identity::default();
+    change(&mut identity, 10, Change::Pod(Box::new(pod("first", POD, 'a'))));
+    // The next one has the address before it is told that the first one is gone.
+    change(&mut identity, 20, Change::Pod(Box::new(pod("second", POD, 'b'))));
+    change(&mut identity, 25, gone("first"));
+    change(&mut identity, 30, gone("second"));
+    for (time, expected) in [(15, "first"), (20, "second"), (29, "second"), (31, "second")] {
+        assert_eq!(pod_at_time(&identity, POD, None, time).as_deref(), Some(expected), "{time}");
+    }
+    change(&mut identity, 40, Change::Pod(Box::new(pod("third", POD, 'c'))));
+    assert_eq!(pod_at_time(&identity, POD, None, 41).as_deref(), Some("third"));
+    assert_eq!(pod_at_time(&identity, POD, None, 15).as_deref(), Some("first"));
+}
+
+#[test]
+fn a_pod_of_the_same_name_is_another_pod_and_sockets_stay_with_theirs() {
+    let mut identity = known(&Cluster::default());
+    let owner = |cgroup| Owner { cgroup, netns: 7, ..Owner::default() };
+    change(&mut identity, 10, Change::Pod(Box::new(pod("redis-0", "10.1.1.1:0", 'a'))));
+    identity.observe(&owner(1));
+    let workload = |identity: &Identity, owner: &Owner| {
+        identity.party("127.0.0.1:1".parse().unwrap(), Some(owner), Time(50)).workload.map(String::from)
+    };
+    let next = Pod {
+        uid: "next".into(),
+        workload: Some("StatefulSet/redis".into()),
+        ..pod("redis-0", "10.1.1.2:0", 'b')
+    };
+    change(&mut identity, 20, Change::Pod(Box::new(next)));
+    assert_eq!(workload(&identity, &owner(1)), None, "the first one's socket");
+    assert_eq!(workload(&identity, &owner(2)).as_deref(), Some("StatefulSet/redis"));
+    assert_eq!(pod_at_time(&identity, "10.1.1.1:0", None, 50).as_deref(), Some("redis-0"), "remembered");
+    assert_eq!(identity.cluster().pods.iter().filter(|pod| !pod.name.is_empty()).count(), 1);
+    change(&mut identity, 30, gone("redis-0"));
+    assert_eq!(pod_at_time(&identity, "127.0.0.1:1", Some(&owner(2)), 50).as_deref(), Some("redis-0"));
+    assert_eq!(identity.cluster().pods.iter().filter(|pod| !pod.name.is_empty()).count(), 0);
+}
+
+#[test]
+fn containers_that_begin_later_are_found_by_their_groups() {
+    let mut identity = known(&Cluster::default());
+    assert_eq!(identity.container_of(1).as_deref(), Some("aaaaaaaaaaaa"));
+    let pending = Pod { containers: vec![], ..pod("redis-0", POD, 'a') };
+    change(&mut identity, 10, Change::Pod(Box::new(pending)));
+    assert_eq!(identity.container_of(1).as_deref(), Some("aaaaaaaaaaaa"));
+    change(&mut identity, 20, Change::Pod(Box::new(pod("redis-0", POD, 'a'))));
+    assert_eq!(identity.container_of(1).as_deref(), Some("app"));
+    let sidecar = Container { name: "istio-proxy".into(), id: "b".repeat(64).into() };
+    let mut meshed = pod("redis-0", POD, 'a');
+    meshed.containers.push(sidecar);
+    assert!(!identity.is_of_proxy(2));
+    change(&mut identity, 30, Change::Pod(Box::new(meshed)));
+    assert!(identity.is_of_proxy(2));
+}
+
+#[test]
+fn slices_and_services_come_change_and_go() {
+    let mut identity = Identity::default();
+    let slice = |addresses: &[&str]| {
+        let endpoints = addresses.iter().map(|address| endpoint("redis", address, Some(6379), None));
+        let endpoints = endpoints.collect();
+        Change::Slice(Box::new(Slice { namespace: "default".into(), name: "redis-abc".into(), endpoints }))
+    };
+    let service_at = |identity: &Identity, address: &str| {
+        identity.service(address.parse().unwrap()).map(|service| (service.name.to_string(), service.headless))
+    };
+    let (one, other) = ("10.1.1.1:6379", "[fd00::2]:6379");
+    change(&mut identity, 1, slice(&[one]));
+    assert_eq!(service_at(&identity, one), None, "the Service is not known yet");
+    change(&mut identity, 2, Change::Service(Box::new(service("redis", true))));
+    assert_eq!(service_at(&identity, one), Some(("redis".to_owned(), true)));
+    change(&mut identity, 3, slice(&[other]));
+    assert_eq!(
+        (service_at(&identity, one), service_at(&identity, other)),
+        (None, Some(("redis".to_owned(), true)))
+    );
+    change(&mut identity, 4, Change::Service(Box::new(service("redis", false))));
+    assert_eq!(service_at(&identity, other), Some(("redis".to_owned(), false)));
+    let (namespace, name) = ("default".into(), "redis-abc".into());
+    change(&mut identity, 5, Change::SliceGone { namespace, name });
+    assert_eq!(service_at(&identity, other), None);
+    let (namespace, name) = ("default".into(), "redis".into());
+    change(&mut identity, 6, Change::ServiceGone { namespace, name });
+    assert!(identity.service_named("default", "redis").is_none());
+    let left = identity.cluster();
+    assert!(left.services.iter().all(|service| service.name.is_empty()), "{left:?}");
+    assert!(left.endpoints.iter().all(|endpoint| endpoint.service.is_empty()), "{left:?}");
 }

@@ -72,7 +72,12 @@ mod tests {
     };
 
     fn events() -> Vec<Event> {
-        let began = Event::Began(Began { time: Time(5), node: "node".into(), capture: Capture::Always });
+        let began = Event::Began(Began {
+            time: Time(5),
+            node: "node".into(),
+            capture: Capture::Always,
+            looks_up: false,
+        });
         vec![began, Event::Tick(Time(6)), Event::Tick(Time(7))]
     }
 
@@ -154,7 +159,7 @@ mod tests {
             (b"".as_slice(), "the file is empty"),
             (b"MTLSNO", "ends within its first 10 bytes"),
             (b"{\"kind\":\"List\"}", "neither a recording nor a packet capture"),
-            (b"MTLSNOOP\x01\x00", "format version 1, and this mtlsnoop reads version 3"),
+            (b"MTLSNOOP\x01\x00", "format version 1, and this mtlsnoop reads version 4"),
             (b"MTLSNOOP\x00\x00", "format version 0"),
         ] {
             let reason: Reason = Replay::new(bytes).unwrap_err();

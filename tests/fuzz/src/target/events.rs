@@ -1,7 +1,7 @@
 //! Reading of recordings and of the kernel's records, and the core on events that nobody would send.
 
 use mtlsnoop::{
-    engine::{Engine, Settings},
+    engine::{Connections, Engine, Settings},
     event::Event,
     recording::Prefix,
     sink::{Sink as _, json::JsonLines},
@@ -17,7 +17,8 @@ pub(crate) fn recording(bytes: &[u8]) {
 /// A packet capture, from its first byte; what it tells goes through the core.
 pub(crate) fn capture(bytes: &[u8]) {
     let Ok(mut capture) = CaptureFile::new(bytes, "node") else { return };
-    let mut engine = Engine::new(Settings { max_flows: 8, connections: true, ..Settings::default() });
+    let mut engine =
+        Engine::new(Settings { max_flows: 8, connections: Connections::All, ..Settings::default() });
     let mut updates = Vec::new();
     while let Ok(Some(event)) = capture.next_event() {
         engine.apply(&event, &mut updates);
@@ -31,7 +32,7 @@ pub(crate) fn engine(bytes: &[u8]) {
         max_flows: 8,
         max_destinations: 4,
         max_findings: 4,
-        connections: true,
+        connections: Connections::All,
         suspects: true,
     });
     let mut updates = Vec::new();

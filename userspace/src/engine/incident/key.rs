@@ -58,7 +58,7 @@ impl DestinationKey {
 
 /// What makes attempts one finding: client, destination, code and cause.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Key {
+pub(in crate::engine) struct Key {
     pub(super) client: ClientKey,
     destination: DestinationKey,
     pub(super) code: Code,
@@ -66,7 +66,7 @@ pub(super) struct Key {
 }
 
 impl Key {
-    pub(super) fn of(client: ClientKey, finding: &Finding) -> Self {
+    pub(in crate::engine) fn of(client: ClientKey, finding: &Finding) -> Self {
         let destination = DestinationKey::of(&finding.server);
         Self { client, destination, code: finding.code, cause: finding.cause.code }
     }

@@ -8,14 +8,15 @@ use std::{collections::VecDeque, net::SocketAddr};
 use rustc_hash::FxHashMap;
 
 use crate::{
-    envoy::{Heard, question::Question},
+    engine::judge::Judged,
+    envoy::Heard,
     event::{envoy::LogEntry, socket::Owner, time::Time},
     listener::Exchange,
-    update::{Code, Finding, Party, Update},
+    update::{Code, Party, Update},
 };
 
-pub(super) use key::ClientKey;
-use key::{Actor, Key};
+use key::Actor;
+pub(super) use key::{ClientKey, Key};
 use one::Incident;
 
 /// A client got an answer from a destination, in the language it had spoken.
@@ -87,23 +88,15 @@ impl Incidents {
         self.resolved
     }
 
-    /// An attempt failed.
-    pub(super) fn failed(
-        &mut self,
-        client: ClientKey,
-        owner: Option<&Owner>,
-        finding: Finding,
-        question: Question,
-        updates: &mut Vec<Update>,
-    ) {
+    /// An attempt failed. Tells under which key it is kept.
+    pub(super) fn failed(&mut self, judged: Judged, updates: &mut Vec<Update>) -> Key {
+        let Judged { client, owner, finding, question } = judged;
         let key = Key::of(client, &finding);
-        let (server, actor) = (finding.server.address, owner.map(Actor::of));
+        let (server, actor) = (finding.server.address, owner.as_ref().map(Actor::of));
         let is_new = if let Some(incident) = self.all.get_mut(&key) {
             incident.failed_again(finding, actor, question)
         } else {
-            self.make_room();
-            self.order.push_back(key.clone());
-            self.all.insert(key.clone(), Incident::new(finding, actor, question));
+            self.insert(key.clone(), Incident::new(finding, actor, question));
             true
         };
         if is_new {
@@ -113,6 +106,53 @@ impl Incidents {
             self.said += u64::from(!incident.is_said());
             updates.push(Update::Finding(Box::new(incident.say())));
         }
+        key
+    }
+
+    /// More is known of an attempt that was said: what was said before goes on under what it is now.
+    pub(super) fn completed(
+        &mut self,
+        earlier: &Key,
+        judged: Judged,
+        now: Time,
+        updates: &mut Vec<Update>,
+    ) -> Key {
+        let Some(mut before) = self.remove(earlier) else { return self.failed(judged, updates) };
+        let Judged { client, owner, finding, question } = judged;
+        let key = Key::of(client, &finding);
+        let actor = owner.as_ref().map(Actor::of);
+        let (mut incident, is_news) = if let Some(mut known) = self.remove(&key) {
+            known.absorb(before);
+            let is_news = !known.is_said();
+            (known, is_news)
+        } else {
+            let is_news = before.complete(finding, actor, question);
+            (before, is_news)
+        };
+        for server in incident.failing() {
+            self.by_server.entry(*server).or_default().push(key.clone());
+        }
+        if is_news {
+            self.said += u64::from(!incident.is_said());
+            updates.push(Update::Finding(Box::new(incident.say_at(now))));
+        }
+        self.insert(key.clone(), incident);
+        key
+    }
+
+    fn insert(&mut self, key: Key, incident: Incident) {
+        self.make_room();
+        self.order.push_back(key.clone());
+        self.all.insert(key, incident);
+    }
+
+    fn remove(&mut self, key: &Key) -> Option<Incident> {
+        let incident = self.all.remove(key)?;
+        self.order.retain(|other| other != key);
+        for server in incident.failing() {
+            self.forget(*server, key);
+        }
+        Some(incident)
     }
 
     /// An Envoy logged something: what was said of the same destination may have more evidence.
@@ -136,11 +176,8 @@ impl Incidents {
         if self.all.len() < self.limit {
             return;
         }
-        let Some(oldest) = self.order.pop_front() else { return };
-        if let Some(incident) = self.all.remove(&oldest) {
-            for server in incident.failing() {
-                self.forget(*server, &oldest);
-            }
+        if let Some(oldest) = self.order.front().cloned() {
+            self.remove(&oldest);
         }
     }
 

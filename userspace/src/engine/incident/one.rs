@@ -69,6 +69,25 @@ impl Incident {
         is_new
     }
 
+    /// More is known of what was said. Whether that is news.
+    pub(super) fn complete(&mut self, finding: Finding, actor: Option<Actor>, question: Question) -> bool {
+        let is_news = tells_more(&finding, &self.finding);
+        self.actor = actor;
+        self.question = question.following(&self.question);
+        let Finding { count, first_seen, last_seen, ref mut addresses, .. } = self.finding;
+        let addresses = std::mem::take(addresses);
+        self.finding = Finding { count, first_seen, last_seen, addresses, ..finding };
+        is_news
+    }
+
+    /// What was taken for something else is the same.
+    pub(super) fn absorb(&mut self, other: Self) {
+        self.finding.count += other.finding.count;
+        self.finding.first_seen = self.finding.first_seen.min(other.finding.first_seen);
+        add_new(&mut self.finding.addresses, other.finding.addresses);
+        add_new(&mut self.failing, other.failing);
+    }
+
     /// Addresses that fail.
     pub(super) fn failing(&self) -> &[SocketAddr] {
         &self.failing
@@ -147,6 +166,22 @@ impl Incident {
             count: *count,
             first_seen: *first_seen,
             last_seen: *last_seen,
+        }
+    }
+}
+
+fn tells_more(newer: &Finding, older: &Finding) -> bool {
+    let told = |finding: &Finding| {
+        let Finding { confidence, cause, client, server, evidence, fix, .. } = finding.clone();
+        (confidence, cause, client, server, evidence, fix)
+    };
+    told(newer) != told(older)
+}
+
+fn add_new(addresses: &mut Vec<SocketAddr>, others: Vec<SocketAddr>) {
+    for address in others {
+        if !addresses.contains(&address) && addresses.len() < Finding::MAX_ADDRESSES {
+            addresses.push(address);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The parts that several kinds of JSON lines have; must not know the lines.
 
-use std::net::IpAddr;
+use std::{collections::BTreeMap, net::IpAddr};
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -51,6 +51,9 @@ pub(super) struct Party<'a> {
     /// User id of the socket.
     #[serde(skip_serializing_if = "Option::is_none")]
     uid: Option<u32>,
+    /// Labels of the pod; only in findings.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    labels: Option<&'a BTreeMap<Box<str>, Box<str>>>,
 }
 
 impl<'a> From<&'a update::Party> for Party<'a> {
@@ -68,6 +71,9 @@ impl<'a> From<&'a update::Party> for Party<'a> {
             headless,
             sidecar,
             mesh: _,
+            labels,
+            pod_uid: _,
+            service_uid: _,
         } = party;
         Self {
             address: address.ip(),
@@ -82,6 +88,7 @@ impl<'a> From<&'a update::Party> for Party<'a> {
             process: process.as_deref(),
             pid: *pid,
             uid: *uid,
+            labels: labels.as_ref(),
         }
     }
 }

@@ -269,7 +269,7 @@ impl Tracker {
         let now = match self.now {
             None => {
                 let (node, capture) = (self.node.clone(), Capture::Always);
-                self.began = Some(Event::Began(Began { time, node, capture }));
+                self.began = Some(Event::Began(Began { time, node, capture, looks_up: false }));
                 self.counted_at = time;
                 self.first = time;
                 time

@@ -62,5 +62,6 @@ pub(super) fn convert(service: WireService, tally: &mut Tally) -> Result<Service
             .collect(),
         namespace: metadata.namespace,
         name: metadata.name,
+        uid: metadata.uid,
     })
 }

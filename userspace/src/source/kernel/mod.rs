@@ -165,7 +165,8 @@ impl Kernel {
             Capture::Always => event::Capture::Always,
             Capture::Sentinel | Capture::Adaptive => event::Capture::Adaptive,
         };
-        let mut waiting = vec![Event::Began(Began { time: now, node: node.into_boxed_str(), capture })];
+        let mut waiting =
+            vec![Event::Began(Began { time: now, node: node.into_boxed_str(), capture, looks_up: false })];
         let mount = root.as_ref().map(Root::path);
         waiting.extend(listeners::listening(now, mount).into_iter().map(Event::Listening));
         Ok(Self {

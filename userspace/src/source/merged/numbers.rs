@@ -64,8 +64,12 @@ impl Numbers {
             }
             Event::Cgroup(cgroup) => cgroup.id = self.cgroup(node, cgroup.id),
             Event::EnvoyClusters(seen) => seen.netns = seen.netns.map(|netns| self.namespace(node, netns)),
-            Event::Began(_) | Event::Cluster(_) | Event::EnvoyLog(_) | Event::Counted(_) | Event::Tick(_) => {
-            }
+            Event::Began(_)
+            | Event::Cluster(_)
+            | Event::ClusterChanged(_)
+            | Event::EnvoyLog(_)
+            | Event::Counted(_)
+            | Event::Tick(_) => {}
         }
     }
 

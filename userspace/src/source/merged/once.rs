@@ -125,6 +125,7 @@ fn socket_of(event: &Event) -> Option<SocketId> {
         | Event::Cluster(_)
         | Event::EnvoyLog(_)
         | Event::EnvoyClusters(_)
+        | Event::ClusterChanged(_)
         | Event::Counted(_)
         | Event::Tick(_) => None,
     }
