@@ -25,7 +25,7 @@ use crate::{
     identity::{Identity, proxy},
     listener::{Destination, Listeners},
     suspicion::{self, Suspect},
-    update::{Behaviour, Connection, Outcome, Party, Role, Summary, Suspicion, Update},
+    update::{Behaviour, Connection, Outcome, Party, Role, Summary, Update, suspicion::Suspicion},
     verdict::case::{Acceptor, PassedOn},
 };
 

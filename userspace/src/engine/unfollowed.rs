@@ -9,7 +9,7 @@ use crate::{
         socket::{Ended, Reset, SocketId},
         time::{SECOND_NS, Time},
     },
-    update::Suspicion,
+    update::suspicion::Suspicion,
 };
 
 /// A suspicion that goes on is told again at most this often.
@@ -71,7 +71,7 @@ mod tests {
     use std::net::SocketAddr;
 
     use super::{LIMIT, REPEAT_NS, Unfollowed};
-    use crate::{event::time::Time, update::Suspicion};
+    use crate::{event::time::Time, update::suspicion::Suspicion};
 
     fn server(port: u16) -> SocketAddr {
         ([10, 1, 1, 24], port).into()

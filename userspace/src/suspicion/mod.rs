@@ -7,7 +7,7 @@ use std::ops::RangeInclusive;
 
 use crate::{
     event::time::Time,
-    update::{Behaviour, Outcome, Role, Suspicion},
+    update::{Behaviour, Outcome, Role, suspicion::Suspicion},
 };
 
 /// How many payload bytes a client sends that gets no further than its `ClientHello`: the shortest of a mesh have about 150,
@@ -73,7 +73,7 @@ fn applies(suspicion: Suspicion, end: &End<'_>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::{End, HELLO_BYTES, REFUSAL_BYTES, of};
-    use crate::update::{Behaviour, EndedBy, EndedHow, Outcome, Role, Suspicion};
+    use crate::update::{Behaviour, EndedBy, EndedHow, Outcome, Role, suspicion::Suspicion};
 
     fn outcome(ended_by: EndedBy, sent: u64, received: u64, error: Option<u32>) -> Outcome {
         let (how, after_ns) = (EndedHow::Fin, None);

@@ -3,21 +3,24 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::update;
+use crate::update::{
+    Behaviour as CoreBehaviour, Confidence as CoreConfidence, EndedBy as CoreEndedBy,
+    EndedHow as CoreEndedHow, Role as CoreRole, suspicion::Suspicion as CoreSuspicion,
+};
 
 /// Makes an enum that is written as a name, from one of the core's. A variant that the core gains does not compile here
 /// until it has a name in the contract.
 macro_rules! names {
-    ($( $(#[$meta:meta])* $name:ident { $( $(#[$variant_meta:meta])* $variant:ident, )+ } )+) => { $(
+    ($( $(#[$meta:meta])* $name:ident = $core:ident { $( $(#[$variant_meta:meta])* $variant:ident, )+ } )+) => { $(
         $(#[$meta])*
         #[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
         #[serde(rename_all = "kebab-case")]
         #[schemars(inline)]
         pub(super) enum $name { $( $(#[$variant_meta])* $variant, )+ }
 
-        impl From<update::$name> for $name {
-            fn from(from: update::$name) -> Self {
-                match from { $( update::$name::$variant => Self::$variant, )+ }
+        impl From<$core> for $name {
+            fn from(from: $core) -> Self {
+                match from { $( $core::$variant => Self::$variant, )+ }
             }
         }
 
@@ -25,7 +28,7 @@ macro_rules! names {
         impl $name {
             /// The name in the core, and the one in the contract.
             fn both_names() -> Vec<(&'static str, String)> {
-                [$( update::$name::$variant, )+]
+                [$( $core::$variant, )+]
                     .into_iter()
                     .map(|core| (core.name(), serde_json::to_value(Self::from(core)).unwrap().as_str().unwrap().to_owned()))
                     .collect()
@@ -36,7 +39,7 @@ macro_rules! names {
 
 names! {
     /// Which end of a connection is told of.
-    Role {
+    Role = CoreRole {
         /// The end that connected.
         Connector,
         /// The end that was accepted from a listener.
@@ -46,7 +49,7 @@ names! {
     }
 
     /// What a listener did with a connection.
-    Behaviour {
+    Behaviour = CoreBehaviour {
         /// It answered with a TLS handshake.
         Tls,
         /// It answered with a TLS alert.
@@ -70,7 +73,7 @@ names! {
     }
 
     /// Who ended a connection.
-    EndedBy {
+    EndedBy = CoreEndedBy {
         /// The connecting end.
         Client,
         /// The listener's end.
@@ -82,7 +85,7 @@ names! {
     }
 
     /// How a connection ended.
-    EndedHow {
+    EndedHow = CoreEndedHow {
         /// By FIN.
         Fin,
         /// By RST.
@@ -95,7 +98,7 @@ names! {
     }
 
     /// Why the end of a connection is suspect.
-    Suspicion {
+    Suspicion = CoreSuspicion {
         /// The client sent a little, and got nothing before it was over.
         Unanswered,
         /// It was over after a few bytes each way.
@@ -107,7 +110,7 @@ names! {
     }
 
     /// How sure a finding is.
-    Confidence {
+    Confidence = CoreConfidence {
         /// It looks like it; nothing is known of the destination.
         Possible,
         /// It looks like it, and the destination has no proxy.

@@ -1,11 +1,14 @@
 //! What the core tells sinks: connections, findings, resolutions and the accounting. Pure data.
 
+pub mod suspicion;
+
 use std::{collections::BTreeMap, net::SocketAddr};
 
 use crate::{
     event::{loss::Loss, time::Time},
     protocol::Protocol,
     tls::mesh::Mesh,
+    update::suspicion::Suspicion,
 };
 
 /// One thing that the core has to say.
@@ -303,34 +306,6 @@ pub struct Connection {
     pub suspicion: Option<Suspicion>,
     /// Something of it was lost.
     pub incomplete: bool,
-}
-
-/// Why the end of a connection is suspect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Suspicion {
-    /// The client sent a little, and got nothing before it was over.
-    Unanswered,
-    /// It was over after a few bytes each way.
-    CutShort,
-    /// Nobody listened.
-    Refused,
-    /// The socket had another error: no route, no answer to the connect, a broken connection.
-    Failed,
-}
-
-impl Suspicion {
-    /// Every one, in the order in which they are tried.
-    pub const ALL: [Self; 4] = [Self::Refused, Self::Unanswered, Self::CutShort, Self::Failed];
-
-    /// Stable name in JSON.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Unanswered => "unanswered",
-            Self::CutShort => "cut-short",
-            Self::Refused => "refused",
-            Self::Failed => "failed",
-        }
-    }
 }
 
 /// Stable code of a finding.
