@@ -10,6 +10,7 @@ mod bench;
 mod build;
 mod check;
 mod demo;
+mod deploy;
 mod fuzz;
 mod process;
 mod setup;
@@ -45,13 +46,15 @@ enum Command {
         purpose: Purpose,
     },
     /// Build target/release/mtlsnoop, with the eBPF programs inside
-    Build,
+    ///
+    /// With --static, target/static/mtlsnoop, which needs no libraries: for the image (deploy/Dockerfile).
+    Build(build::Options),
     /// The incident on this machine: an app, its Envoy sidecar and a plain Redis; found, mended, resolved
     ///
     /// Sets up and builds first. Needs root. Network namespaces stand for pods; nothing outside them is changed, and
     /// all is gone afterwards, also after Ctrl-C (exit code 130). Succeeds only if all of it happened.
     Demo,
-    /// Run all tests: check, unit, scenarios, fuzz, cli, contract, lab, kernel, verdicts, incident, situations, vm
+    /// Run all tests: check, unit, scenarios, fuzz, cli, contract, deploy, lab, kernel, verdicts, incident, situations, vm
     ///
     /// Sets up and builds first. A failing stage does not keep the later ones from running; a table at the end says how
     /// each went. The stages lab, kernel, verdicts, incident and situations need root.
@@ -85,6 +88,11 @@ enum Command {
     /// made of the test data; goes on with what earlier runs found (target/fuzz/corpus). An input that makes a reader fail
     /// ends it (exit code 1) and is in target/fuzz/failures. `cargo xtask test --only fuzz` runs the corpus alone.
     Fuzz(fuzz::Options),
+    /// Check what installs it in a cluster: chart, manifests, dashboard, alert rules, image
+    ///
+    /// Sets up what checks it: Helm's own engine, Kubernetes' schemas, promtool and linters. Needs neither root nor a cluster.
+    /// With --render, deploy/manifests is written from the chart first.
+    Deploy(deploy::Options),
     /// Check format, lints (host and eBPF code) and the rules of the design: dependencies, file sizes, names
     Check,
 }
@@ -107,13 +115,14 @@ fn run(command: &Command) -> Result<()> {
     let workspace = Workspace::find()?;
     match command {
         Command::Setup { purpose } => setup::ready(&workspace, *purpose).map(drop),
-        Command::Build => build::run(&workspace),
+        Command::Build(options) => build::run(&workspace, options),
         Command::Demo => demo::run(&workspace),
         Command::Test { only } => test::run(&workspace, only),
         Command::Situations(options) => situations::run(&workspace, options),
         Command::Bench(options) => bench::run(&workspace, options),
         Command::Vm(options) => vm::run(&workspace, options),
         Command::Fuzz(options) => fuzz::run(&workspace, options),
+        Command::Deploy(options) => deploy::run(&workspace, options),
         Command::Check => check::run(&workspace),
     }
 }

@@ -9,7 +9,7 @@ use anyhow::{Result, bail};
 use clap::ValueEnum;
 
 use crate::{
-    build, check, process,
+    build, check, deploy, process,
     setup::{self, Purpose, Tools},
     vm,
     workspace::Workspace,
@@ -36,6 +36,8 @@ pub(crate) enum Stage {
     Cli,
     /// Record layout, JSON Schema, fixed names
     Contract,
+    /// Chart, manifests, dashboard and alert rules, by the tools of those who read them
+    Deploy,
     /// The lab that the next three run in: pods, servers, clients (needs root)
     Lab,
     /// The programs in this machine's kernel (needs root)
@@ -111,6 +113,9 @@ impl Stage {
                 process::run(cargo.args(["--package", FUZZ_PACKAGE, "--lib"]))
             }
             None if self == Self::Check => check::everything(workspace, &tools.toolchain),
+            None if self == Self::Deploy => {
+                deploy::everything(workspace, &setup::validators_ready(workspace)?)
+            }
             None => {
                 let mut cargo = cargo_test(workspace, tools);
                 cargo.args(["--workspace", "--exclude", FUZZ_PACKAGE, "--lib", "--bins"]);
@@ -122,7 +127,7 @@ impl Stage {
     /// The test target in `tests/`.
     fn target(self) -> Option<&'static str> {
         match self {
-            Self::Check | Self::Unit | Self::Fuzz | Self::Vm => None,
+            Self::Check | Self::Unit | Self::Fuzz | Self::Deploy | Self::Vm => None,
             Self::Scenarios => Some("replay"),
             Self::Cli => Some("cli"),
             Self::Contract => Some("contract"),
@@ -206,6 +211,7 @@ mod tests {
                 "fuzz",
                 "cli",
                 "contract",
+                "deploy",
                 "lab",
                 "kernel",
                 "verdicts",

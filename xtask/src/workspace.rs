@@ -80,6 +80,11 @@ impl Workspace {
         self.target.join("release/mtlsnoop")
     }
 
+    /// The product without shared libraries, alone in its folder: an image is made of it.
+    pub(crate) fn static_binary(&self) -> PathBuf {
+        self.target.join("static/mtlsnoop")
+    }
+
     /// A path as people see it: relative to the root where that is shorter.
     pub(crate) fn shown<'a>(&self, path: &'a Path) -> std::path::Display<'a> {
         path.strip_prefix(&self.root).unwrap_or(path).display()

