@@ -54,10 +54,10 @@ enum Command {
     /// Sets up and builds first. Needs root. Network namespaces stand for pods; nothing outside them is changed, and
     /// all is gone afterwards, also after Ctrl-C (exit code 130). Succeeds only if all of it happened.
     Demo,
-    /// Run all tests: check, unit, scenarios, fuzz, cli, contract, deploy, lab, kernel, verdicts, incident, situations, vm
+    /// Run all tests: check, unit, scenarios, fuzz, cli, contract, deploy, lab, kernel, container, verdicts, incident, situations, vm
     ///
     /// Sets up and builds first. A failing stage does not keep the later ones from running; a table at the end says how
-    /// each went. The stages lab, kernel, verdicts, incident and situations need root.
+    /// each went. The stages lab, kernel, container, verdicts, incident and situations need root.
     Test {
         /// Run these stages only
         #[arg(long, value_enum, value_delimiter = ',', num_args = 1.., value_name = "STAGE")]

@@ -42,6 +42,8 @@ pub(crate) enum Stage {
     Lab,
     /// The programs in this machine's kernel (needs root)
     Kernel,
+    /// The agent's container in a real runtime (needs root)
+    Container,
     /// The incident in small, without Envoy, as on every kernel (needs root)
     Verdicts,
     /// The whole incident with real Envoy and real servers (needs root)
@@ -133,6 +135,7 @@ impl Stage {
             Self::Contract => Some("contract"),
             Self::Lab => Some("lab"),
             Self::Kernel => Some("kernel"),
+            Self::Container => Some("container"),
             Self::Verdicts => Some("verdicts"),
             Self::Incident => Some("incident"),
             Self::Situations => Some("situations"),
@@ -140,7 +143,10 @@ impl Stage {
     }
 
     fn needs_root(self) -> bool {
-        matches!(self, Self::Lab | Self::Kernel | Self::Verdicts | Self::Incident | Self::Situations)
+        matches!(
+            self,
+            Self::Lab | Self::Kernel | Self::Container | Self::Verdicts | Self::Incident | Self::Situations
+        )
     }
 }
 
@@ -214,6 +220,7 @@ mod tests {
                 "deploy",
                 "lab",
                 "kernel",
+                "container",
                 "verdicts",
                 "incident",
                 "situations",

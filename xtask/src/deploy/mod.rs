@@ -32,7 +32,9 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     if options.render {
         manifest::write(workspace, &validators)?;
     }
-    everything(workspace, &validators)
+    everything(workspace, &validators)?;
+    eprintln!("deploy/ is in order");
+    Ok(())
 }
 
 /// All checks; a failure does not keep the others from running.

@@ -35,7 +35,7 @@ pub(crate) const PROMTOOL: Lacking = serves(
     &["prometheus", "prometheus-node-exporter"],
 );
 
-const PROGRAMS: [Program; 27] = [
+const PROGRAMS: [Program; 29] = [
     at(Purpose::Demo, &["redis-server"], serves(&["redis-server"], "the Redis server", &["redis-server"])),
     at(Purpose::Demo, &["redis-cli"], needs(&["redis-tools"], "redis-cli, Redis' command-line client")),
     at(Purpose::Demo, &["iptables"], needs(&["iptables"], "iptables")),
@@ -77,6 +77,8 @@ const PROGRAMS: [Program; 27] = [
     at(Purpose::Test, &["cpio"], needs(&["cpio"], "cpio")),
     at(Purpose::Test, &["strip"], needs(&["binutils"], "strip, from binutils")),
     at(Purpose::Test, &["promtool"], PROMTOOL),
+    at(Purpose::Test, &["containerd"], serves(&["containerd"], "containerd with ctr", &["containerd"])),
+    at(Purpose::Test, &["runc"], needs(&["runc"], "runc, which starts containers")),
     at(Purpose::Test, &["nsenter"], needs(&["util-linux"], "nsenter, from util-linux")),
     at(Purpose::Bench, &["unshare"], needs(&["util-linux"], "unshare, from util-linux")),
     at(Purpose::Bench, &["tcpdump"], needs(&["tcpdump"], "tcpdump")),
