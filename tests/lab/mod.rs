@@ -5,6 +5,7 @@
 //! control groups and namespaces. [`interrupt`] turns SIGINT into an ordinary error, so that Ctrl-C does the same.
 
 pub mod address;
+pub mod api;
 pub mod capture;
 pub mod capture_file;
 pub mod certificate;

@@ -15,8 +15,9 @@ use crate::{
     workspace::Workspace,
 };
 
-/// The unit tests in `tests/` that no library holds: those of programs without harness.
-const UNIT_TARGETS: [&str; 2] = ["bench", "situations-unit"];
+/// The unit tests in `tests/` that no library holds: those of programs without harness, and of the lab's API server, which need
+/// no more than the loopback.
+const UNIT_TARGETS: [&str; 3] = ["api", "bench", "situations-unit"];
 
 /// The package whose only tests are the stage `fuzz`.
 const FUZZ_PACKAGE: &str = "mtlsnoop-fuzz";

@@ -35,7 +35,7 @@ pub(crate) const PROMTOOL: Lacking = serves(
     &["prometheus", "prometheus-node-exporter"],
 );
 
-const PROGRAMS: [Program; 29] = [
+const PROGRAMS: [Program; 30] = [
     at(Purpose::Demo, &["redis-server"], serves(&["redis-server"], "the Redis server", &["redis-server"])),
     at(Purpose::Demo, &["redis-cli"], needs(&["redis-tools"], "redis-cli, Redis' command-line client")),
     at(Purpose::Demo, &["iptables"], needs(&["iptables"], "iptables")),
@@ -66,6 +66,7 @@ const PROGRAMS: [Program; 29] = [
         needs(&["zookeeper"], "ZooKeeper and a Java to run it"),
     ),
     at(Purpose::Test, &["curl"], needs(&["curl"], "curl")),
+    at(Purpose::Test, &["kubectl"], needs(&["kubernetes-client"], "kubectl")),
     at(Purpose::Test, &["tcpdump"], needs(&["tcpdump"], "tcpdump")),
     at(Purpose::Test, &["c++"], needs(&["g++"], "a C++ compiler, which builds libFuzzer")),
     at(Purpose::Test, &["openssl"], needs(&["openssl"], "openssl, the command-line program")),
