@@ -7,12 +7,22 @@ pub(super) struct Case {
     pub(super) values: Value,
     /// The schema has to refuse it, by name of the key.
     pub(super) is_refused: bool,
+    /// Nothing is switched off that the agents may do.
+    pub(super) has_all_rights: bool,
 }
 
 /// All of them; the first has the values as they come.
 pub(super) fn all() -> Vec<Case> {
-    let taken = taken().into_iter().map(|(name, values)| Case { name, values, is_refused: false });
-    let refused = refused().into_iter().map(|(name, values)| Case { name, values, is_refused: true });
+    let taken = taken().into_iter().map(|(name, values)| {
+        let has_all_rights = ["istio", "events"].iter().all(|right| values["rbac"][right] != false);
+        Case { name, values, is_refused: false, has_all_rights }
+    });
+    let refused = refused().into_iter().map(|(name, values)| Case {
+        name,
+        values,
+        is_refused: true,
+        has_all_rights: false,
+    });
     taken.chain(refused).collect()
 }
 
@@ -22,6 +32,22 @@ pub(super) fn everything() -> Value {
         "image": {"repository": "registry.example:5000/team/mtlsnoop", "digest": format!("sha256:{}", "0".repeat(64))},
         "imagePullSecrets": [{"name": "pull"}],
         "fullnameOverride": "mesh-tracer",
+        "config": {
+            "all": true,
+            "announce": true,
+            "capture": "always",
+            "cluster": "auto",
+            "disarm-after": "10m",
+            "log-format": "json",
+            "log-level": "debug",
+            "metrics-expiry": "1h30m",
+            "metrics-series": 500,
+            "namespace": ["shop", "bank"],
+            "pod": "shop/redis-0",
+            "write": "/recordings/agent.mtlsnoop",
+            "write-files": 2,
+            "write-size": "16MiB",
+        },
         "http": {"address": "0.0.0.0", "port": 9470},
         "serviceAccount": {"annotations": {"example.com/owner": "platform"}},
         "rbac": {"meshConfigMaps": ["istio", "istio-1-27"]},
@@ -77,6 +103,9 @@ fn refused() -> Vec<(&'static str, Value)> {
         ("an address without brackets", json!({"http": {"address": "::"}})),
         ("the port in the agent's configuration", json!({"config": {"listen": "0.0.0.0:1"}})),
         ("the node in the agent's configuration", json!({"config": {"node": "a"}})),
+        ("an option that the agent does not have", json!({"config": {"log-leve": "debug"}})),
+        ("an option that needs more than the container has", json!({"config": {"config-dump": "auto"}})),
+        ("a recording where nothing can be written", json!({"config": {"write": "/var/lib/agent.mtlsnoop"}})),
         ("more rights than were proved", json!({"securityContext": {"privileged": true}})),
         ("a profile without its file", json!({"securityContext": {"seccompProfile": {"type": "Localhost"}}})),
         ("an amount that Kubernetes does not know", json!({"resources": {"limits": {"memory": "64 MB"}}})),

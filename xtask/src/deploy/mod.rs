@@ -62,8 +62,11 @@ fn rendered(workspace: &Workspace, validators: &Validators) -> Result<Vec<String
             (Rendered::Objects { .. }, true) => vec!["is taken, and should be refused".into()],
             (Rendered::Objects { manifest, complaints }, false) => {
                 let objects = document::read(&manifest)?;
-                let own =
-                    [document::check(&objects), pod::check(workspace, &objects)?, right::check(&objects)];
+                let own = [
+                    document::check(&objects),
+                    pod::check(workspace, &objects)?,
+                    right::check(&objects, case.has_all_rights),
+                ];
                 complaints.into_iter().chain(own.into_iter().flatten()).collect()
             }
         };

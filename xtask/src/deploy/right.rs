@@ -1,76 +1,127 @@
-//! What the agents may ask of the Kubernetes API: reading, named kinds only, and Events. Whether it is enough is shown by
-//! the agent's own tests, whose API server refuses what this role does not allow.
+//! What the agents may ask of the Kubernetes API: exactly what they do ask. Whether it is enough is shown by the agent's own
+//! tests too, whose API server refuses what this role does not allow.
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::document;
 
-const READING: [&str; 3] = ["get", "list", "watch"];
+/// What is asked for: API group, resource, verbs. The only thing that is written are Events.
+const ASKED: [(&str, &str, &[&str]); 9] = [
+    ("", "pods", &["get", "list", "watch"]),
+    ("", "services", &["get", "list", "watch"]),
+    ("discovery.k8s.io", "endpointslices", &["list", "watch"]),
+    ("networking.istio.io", "destinationrules", &["list", "watch"]),
+    ("networking.istio.io", "serviceentries", &["list", "watch"]),
+    ("networking.istio.io", "workloadentries", &["list", "watch"]),
+    ("security.istio.io", "peerauthentications", &["list", "watch"]),
+    ("", "configmaps", &["get"]),
+    (EVENTS.0, EVENTS.1, &["create", "patch"]),
+];
 
-/// What may be written: API group, resource, verbs.
-const WRITING: (&str, &str, [&str; 2]) = ("events.k8s.io", "events", ["create", "patch"]);
+const EVENTS: (&str, &str) = ("events.k8s.io", "events");
 
-pub(super) fn check(objects: &[Value]) -> Vec<String> {
-    let rules = document::find(objects, "ClusterRole").and_then(|role| role["rules"].as_array());
-    rules.into_iter().flatten().flat_map(check_rule).collect()
-}
+/// Group, resource and verb.
+type Right = (String, String, String);
 
-fn check_rule(rule: &Value) -> Vec<String> {
-    let (groups, resources, verbs) =
-        (texts(rule, "apiGroups"), texts(rule, "resources"), texts(rule, "verbs"));
-    let mut complaints = Vec::new();
-    if [&groups, &resources, &verbs].iter().any(|words| words.is_empty() || words.contains(&"*")) {
-        complaints.push(format!("a rule of the ClusterRole is about everything: {rule}"));
+/// The rights of a release: no more than is asked for, and all of it where everything is switched on.
+pub(super) fn check(objects: &[Value], has_all: bool) -> Vec<String> {
+    let Some(role) = document::find(objects, "ClusterRole") else { return Vec::new() };
+    let given = given(role);
+    let asked = asked();
+    let mut complaints: Vec<String> = given
+        .difference(&asked)
+        .map(|(group, resource, verb)| format!("agents may {verb} {resource} of «{group}», and never do"))
+        .collect();
+    if has_all {
+        let missing = asked.difference(&given);
+        complaints
+            .extend(missing.map(|(group, resource, verb)| {
+                format!("agents {verb} {resource} of «{group}», and may not")
+            }));
     }
-    let is_writing = groups == [WRITING.0] && resources == [WRITING.1] && verbs == WRITING.2;
-    if !is_writing && verbs.iter().any(|verb| !READING.contains(verb)) {
-        complaints.push(format!(
-            "the ClusterRole lets agents {} {}",
-            verbs.join(" and "),
-            resources.join(", ")
-        ));
-    }
-    if resources.contains(&"secrets") {
-        complaints.push("the ClusterRole lets agents read secrets".into());
-    }
-    if resources.contains(&"configmaps") && texts(rule, "resourceNames").is_empty() {
-        complaints.push("the ClusterRole lets agents read every ConfigMap".into());
-    }
+    complaints.extend(unnamed(role));
     complaints
 }
 
-fn texts<'a>(rule: &'a Value, key: &str) -> Vec<&'a str> {
-    rule[key].as_array().into_iter().flatten().filter_map(Value::as_str).collect()
+fn asked() -> BTreeSet<Right> {
+    let rights = ASKED.iter().flat_map(|(group, resource, verbs)| {
+        verbs.iter().map(|verb| ((*group).to_owned(), (*resource).to_owned(), (*verb).to_owned()))
+    });
+    rights.collect()
+}
+
+fn given(role: &Value) -> BTreeSet<Right> {
+    let mut given = BTreeSet::new();
+    for rule in role["rules"].as_array().into_iter().flatten() {
+        for group in texts(rule, "apiGroups") {
+            for resource in texts(rule, "resources") {
+                let rights =
+                    texts(rule, "verbs").map(|verb| (group.to_owned(), resource.to_owned(), verb.to_owned()));
+                given.extend(rights);
+            }
+        }
+    }
+    given
+}
+
+/// `ConfigMap`s hold secrets of others: only named ones may be read.
+fn unnamed(role: &Value) -> Option<String> {
+    let mut rules = role["rules"].as_array().into_iter().flatten();
+    let is_unnamed = |rule: &Value| {
+        texts(rule, "resources").any(|resource| resource == "configmaps")
+            && texts(rule, "resourceNames").count() == 0
+    };
+    rules.any(is_unnamed).then(|| "agents may read every ConfigMap".to_owned())
+}
+
+fn texts<'a>(rule: &'a Value, key: &str) -> impl Iterator<Item = &'a str> {
+    rule[key].as_array().into_iter().flatten().filter_map(Value::as_str)
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
-    use super::check_rule;
+    use super::{ASKED, check};
+
+    /// A role that has all that is asked for, and this.
+    fn with(rule: Value) -> Vec<Value> {
+        let rules = ASKED.iter().map(|(group, resource, verbs)| {
+            json!({"apiGroups": [group], "resources": [resource], "verbs": verbs, "resourceNames": ["istio"]})
+        });
+        let rules: Vec<Value> = rules.chain([rule]).collect();
+        vec![json!({"kind": "ClusterRole", "rules": rules})]
+    }
 
     #[test]
-    fn reading_of_named_kinds_and_events_are_all() {
-        for (groups, resources, verbs, names, complaint) in [
-            (&[""][..], &["pods"][..], &["get", "list", "watch"][..], &[][..], None),
-            (&["events.k8s.io"], &["events"], &["create", "patch"], &[], None),
-            (&[""], &["configmaps"], &["get"], &["istio"], None),
-            (&[""], &["configmaps"], &["get"], &[], Some("every ConfigMap")),
-            (&[""], &["secrets"], &["get"], &["a"], Some("secrets")),
-            (&[""], &["pods"], &["get", "delete"], &[], Some("get and delete pods")),
-            (&["events.k8s.io"], &["events"], &["create", "patch", "delete"], &[], Some("delete events")),
-            (&[""], &["pods", "events"], &["create", "patch"], &[], Some("create and patch pods, events")),
-            (&["*"], &["pods"], &["get"], &[], Some("about everything")),
-            (&[""], &["*"], &["get"], &[], Some("about everything")),
-            (&[""], &["pods"], &["*"], &[], Some("about everything")),
-            (&[], &["pods"], &["get"], &[], Some("about everything")),
+    fn every_right_beyond_what_is_asked_for_is_reported() {
+        for (rule, complaint) in [
+            (json!({}), None),
+            (json!({"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}), None),
+            (json!({"apiGroups": [""], "resources": ["pods"], "verbs": ["delete"]}), Some("may delete pods")),
+            (json!({"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}), Some("may get secrets")),
+            (json!({"apiGroups": ["*"], "resources": ["pods"], "verbs": ["get"]}), Some("pods of «*»")),
+            (json!({"apiGroups": [""], "resources": ["*"], "verbs": ["get"]}), Some("may get *")),
+            (json!({"apiGroups": [""], "resources": ["pods"], "verbs": ["*"]}), Some("may * pods")),
+            (
+                json!({"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get"]}),
+                Some("every ConfigMap"),
+            ),
         ] {
-            let rule =
-                json!({"apiGroups": groups, "resources": resources, "verbs": verbs, "resourceNames": names});
-            let found = check_rule(&rule);
+            let found = check(&with(rule.clone()), true);
             match complaint {
                 None => assert_eq!(found, [""; 0], "{rule}"),
                 Some(complaint) => assert!(found.join("\n").contains(complaint), "{rule}: {found:?}"),
             }
         }
+    }
+
+    #[test]
+    fn a_right_that_is_missing_is_reported_where_all_is_switched_on() {
+        let mut objects = with(json!({}));
+        objects[0]["rules"][0]["verbs"] = json!(["get", "list"]);
+        assert_eq!(check(&objects, false), [""; 0]);
+        assert_eq!(check(&objects, true), ["agents watch pods of «», and may not"]);
     }
 }

@@ -43,8 +43,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- with $image.digest }}@{{ . }}{{ end -}}
 {{- end -}}
 
-{{/* The agent's configuration file: what the user says, and where it listens. */}}
+{{/* The agent's configuration file: what the user says, where it listens, and nothing that it has no right to. */}}
 {{- define "mtlsnoop.config" -}}
-{{- $listen := printf "%s:%d" .Values.http.address (int .Values.http.port) -}}
-{{- merge (dict "listen" $listen) .Values.config | toYaml -}}
+{{- $config := dict "listen" (printf "%s:%d" .Values.http.address (int .Values.http.port)) -}}
+{{- if not .Values.rbac.events -}}
+{{- $_ := set $config "announce" false -}}
+{{- end -}}
+{{- merge $config .Values.config | toYaml -}}
 {{- end -}}
