@@ -11,5 +11,6 @@ pub mod input;
 pub mod kernel;
 pub mod listeners;
 pub mod merged;
+pub mod object;
 pub mod replay;
 pub mod unreadable;

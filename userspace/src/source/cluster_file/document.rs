@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::source::cluster_file::{malformed::Malformed, object::Object};
+use crate::source::cluster_file::{collected::Object, malformed::Malformed};
 
 /// What Windows programs put before UTF-8.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use crate::source::cluster_file::tally::Ignored;
+use crate::source::object::{tally::Ignored, without_position};
 
 /// The command that prints what is wanted.
 const COMMAND: &str = "kubectl get pods,services,endpointslices -A -o json";
@@ -75,12 +75,6 @@ impl Malformed {
             Self::NotJson { line: error.line(), column: error.column(), cause: without_position(error) }
         }
     }
-}
-
-/// What the parser says, without the position that its messages end with.
-pub(super) fn without_position(error: &serde_json::Error) -> Box<str> {
-    let message = error.to_string();
-    message.rsplit_once(" at line ").map_or(message.as_str(), |(cause, _)| cause).into()
 }
 
 /// What else this text is, with a hint.

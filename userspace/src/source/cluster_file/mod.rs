@@ -1,14 +1,9 @@
 //! The cluster as a file: what `kubectl get pods,services,endpointslices,… -A -o json` prints, read into the facts that
 //! identity and policy need; knows nothing of a live cluster.
 
+mod collected;
 mod document;
-mod endpoint;
-mod istio;
 mod malformed;
-mod object;
-mod pod;
-mod service;
-mod tally;
 
 use std::{
     fs, io,
@@ -17,10 +12,9 @@ use std::{
 
 use thiserror::Error;
 
-use crate::event::cluster::Cluster;
+use crate::{event::cluster::Cluster, source::object::tally::Ignored};
 
 pub use malformed::Malformed;
-pub use tally::{Ignored, Reason};
 
 /// What a file told.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -60,7 +54,7 @@ pub fn read(path: &Path) -> Result<Reading, Error> {
 
 /// Reads the text of such a file. An object that cannot be read is counted and costs nothing but itself.
 pub fn parse(text: &[u8]) -> Result<Reading, Malformed> {
-    let mut collected = object::Collected::default();
+    let mut collected = collected::Collected::default();
     for document in document::split(text)? {
         document::for_each_object(document, |object| collected.add(&object))?;
     }

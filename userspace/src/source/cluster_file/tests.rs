@@ -170,6 +170,7 @@ fn workloads_are_what_people_know() {
         (owner("StatefulSet", "a"), json!({}), Some("StatefulSet/a")),
         (owner("DaemonSet", "a"), json!(null), Some("DaemonSet/a")),
         (owner("Job", "a-29140320"), json!({}), Some("Job/a-29140320")),
+        (owner("Job", "a"), json!({}), Some("Job/a")),
         (owner("ReplicaSet", "a-5b8d7c9f66"), hash.clone(), Some("Deployment/a")),
         (owner("ReplicaSet", "a-5b8d7c9f66"), json!({}), Some("ReplicaSet/a-5b8d7c9f66")),
         (owner("ReplicaSet", "a-other"), hash.clone(), Some("ReplicaSet/a-other")),
@@ -179,6 +180,26 @@ fn workloads_are_what_people_know() {
         let metadata = json!({"ownerReferences": owners, "labels": labels});
         let workload = only_pod(&pod(&metadata, &json!({}), &json!({}))).workload;
         assert_eq!(workload.as_deref(), expected, "{metadata}");
+    }
+}
+
+#[test]
+fn a_job_that_has_its_time_in_its_name_is_that_of_a_cron_job() {
+    let table = [
+        ("a-b-29140320", "2025-05-28T08:00:03Z", "CronJob/a-b"),
+        ("a-29140320", "2025-05-29T08:00:00Z", "CronJob/a"),
+        ("a-29140320", "2025-05-29T08:01:00Z", "Job/a-29140320"),
+        ("a-29140320", "2025-05-28T07:59:59Z", "Job/a-29140320"),
+        ("a-29140320", "", "Job/a-29140320"),
+        ("a-29140320x", "2025-05-28T08:00:03Z", "Job/a-29140320x"),
+        ("29140320", "2025-05-28T08:00:03Z", "Job/29140320"),
+        ("a", "2025-05-28T08:00:03Z", "Job/a"),
+    ];
+    for (job, created, expected) in table {
+        let owners = json!([{"kind": "Job", "name": job, "controller": true}]);
+        let metadata = json!({"ownerReferences": owners, "creationTimestamp": created});
+        let workload = only_pod(&pod(&metadata, &json!({}), &json!({}))).workload;
+        assert_eq!(workload.as_deref(), Some(expected), "{metadata}");
     }
 }
 

@@ -7,12 +7,12 @@ use serde::Deserialize;
 use super::{Selector, unknown};
 use crate::{
     event::istio::{PeerAuthentication, ServerMode},
-    source::cluster_file::object::{Metadata, or_default},
+    source::object::{metadata::Metadata, or_default},
 };
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct WirePolicy {
+pub(in crate::source) struct WirePolicy {
     #[serde(deserialize_with = "or_default")]
     metadata: Metadata,
     #[serde(deserialize_with = "or_default")]
@@ -38,7 +38,7 @@ struct Mtls {
 }
 
 /// The fact that this policy is; why not, where it is none.
-pub(super) fn convert(policy: WirePolicy) -> Result<PeerAuthentication, Box<str>> {
+pub(in crate::source) fn convert(policy: WirePolicy) -> Result<PeerAuthentication, Box<str>> {
     let WirePolicy { metadata, spec } = policy;
     let metadata = metadata.named()?;
     let ports = spec.port_level_mtls.iter().map(|(port, mtls)| Ok((*port, mode(mtls)?)));

@@ -5,12 +5,12 @@ use serde::Deserialize;
 use super::{Selector, unknown};
 use crate::{
     event::istio::{ClientMode, ClientTls, DestinationRule, LoadBalancer, PortPolicy, Subset, TrafficPolicy},
-    source::cluster_file::object::{Metadata, or_default},
+    source::object::{metadata::Metadata, or_default},
 };
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct WireRule {
+pub(in crate::source) struct WireRule {
     #[serde(deserialize_with = "or_default")]
     metadata: Metadata,
     #[serde(deserialize_with = "or_default")]
@@ -82,7 +82,7 @@ struct WireBalancer {
 }
 
 /// The fact that this rule is; why not, where it is none.
-pub(super) fn convert(rule: WireRule) -> Result<DestinationRule, Box<str>> {
+pub(in crate::source) fn convert(rule: WireRule) -> Result<DestinationRule, Box<str>> {
     let WireRule { metadata, spec } = rule;
     let metadata = metadata.named()?;
     if spec.host.is_empty() {

@@ -1,4 +1,4 @@
-//! What a cluster file has that is not used, counted by kind and reason; knows no kind by name.
+//! What objects have that is not used, counted by kind and reason; knows no kind by name.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -34,16 +34,16 @@ impl fmt::Display for Ignored {
 
 /// Counts what is not used.
 #[derive(Debug, Default)]
-pub(super) struct Tally(BTreeMap<(Box<str>, Reason), u64>);
+pub(in crate::source) struct Tally(BTreeMap<(Box<str>, Reason), u64>);
 
 impl Tally {
     /// An object of a kind that is not used.
-    pub(super) fn unused(&mut self, kind: &str) {
+    pub(in crate::source) fn unused(&mut self, kind: &str) {
         self.count(kind, Reason::Unused);
     }
 
     /// An object, or a part of one, that is not as it should be.
-    pub(super) fn unreadable(&mut self, kind: &str, why: impl Into<Box<str>>) {
+    pub(in crate::source) fn unreadable(&mut self, kind: &str, why: impl Into<Box<str>>) {
         self.count(kind, Reason::Unreadable(why.into()));
     }
 
@@ -52,7 +52,7 @@ impl Tally {
     }
 
     /// What was counted, in the order of kinds.
-    pub(super) fn finish(self) -> Vec<Ignored> {
+    pub(in crate::source) fn finish(self) -> Vec<Ignored> {
         self.0.into_iter().map(|((kind, reason), count)| Ignored { kind, reason, count }).collect()
     }
 }

@@ -1,19 +1,23 @@
 //! Objects by kind, turned into facts one by one; what cannot be turned is counted, and never stops the others.
 
-use std::{collections::BTreeMap, net::IpAddr};
-
-use jiff::Timestamp;
-
 use rustc_hash::FxHashSet;
-use serde::{Deserialize, Deserializer, de::DeserializeOwned};
+use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use crate::{
     event::{
         cluster::{Cluster, Endpoint},
-        time::Time,
+        istio::Istio,
     },
-    source::cluster_file::{Reading, endpoint, istio, malformed, pod, service, tally::Tally},
+    source::{
+        cluster_file::Reading,
+        object::{
+            self, endpoint,
+            istio::{self, destination_rule, mesh_config, peer_authentication, service_entry},
+            pod, service,
+            tally::Tally,
+        },
+    },
 };
 
 /// An object that is not read yet.
@@ -30,84 +34,8 @@ impl Object<'_> {
     }
 
     pub(super) fn read<T: DeserializeOwned>(&self) -> Result<T, Box<str>> {
-        serde_json::from_str(self.text.get()).map_err(|error| malformed::without_position(&error))
+        object::read(self.text.get())
     }
-}
-
-/// `metadata`, as far as it is used.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub(super) struct Metadata {
-    #[serde(deserialize_with = "or_default")]
-    pub(super) namespace: Box<str>,
-    #[serde(deserialize_with = "or_default")]
-    pub(super) name: Box<str>,
-    #[serde(deserialize_with = "or_default")]
-    pub(super) uid: Box<str>,
-    #[serde(deserialize_with = "or_default")]
-    pub(super) creation_timestamp: Box<str>,
-    #[serde(deserialize_with = "or_default")]
-    pub(super) labels: BTreeMap<Box<str>, Box<str>>,
-    #[serde(deserialize_with = "or_default")]
-    pub(super) annotations: BTreeMap<Box<str>, Box<str>>,
-    #[serde(deserialize_with = "or_default")]
-    pub(super) owner_references: Vec<OwnerReference>,
-}
-
-impl Metadata {
-    /// Without a name an object is nobody.
-    pub(super) fn named(self) -> Result<Self, Box<str>> {
-        if self.name.is_empty() || self.namespace.is_empty() {
-            return Err("`metadata` has no name or no namespace".into());
-        }
-        Ok(self)
-    }
-
-    /// When it was created; the oldest of all where that is not told.
-    pub(super) fn created(&self) -> Time {
-        let told = self.creation_timestamp.parse::<Timestamp>().ok();
-        Time(told.and_then(|told| u64::try_from(told.as_nanosecond()).ok()).unwrap_or_default())
-    }
-}
-
-/// An entry of `metadata.ownerReferences`.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct OwnerReference {
-    #[serde(deserialize_with = "or_default")]
-    pub(super) kind: Box<str>,
-    #[serde(deserialize_with = "or_default")]
-    pub(super) name: Box<str>,
-    #[serde(deserialize_with = "or_default")]
-    pub(super) controller: bool,
-}
-
-/// `null` is as good as missing: Go prints empty lists so.
-pub(super) fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
-    deserializer: D,
-) -> Result<T, D::Error> {
-    Option::deserialize(deserializer).map(Option::unwrap_or_default)
-}
-
-/// Only TCP is traced; it is also what a missing protocol means.
-pub(super) fn is_tcp(protocol: Option<&str>) -> bool {
-    protocol.is_none_or(|protocol| protocol == "TCP")
-}
-
-/// Addresses from their texts. One that is none is counted, and costs only itself.
-pub(super) fn addresses<'a>(
-    texts: impl IntoIterator<Item = &'a str>,
-    kind: &str,
-    tally: &mut Tally,
-) -> Vec<IpAddr> {
-    let mut addresses = Vec::new();
-    for text in texts {
-        match text.parse::<IpAddr>() {
-            Ok(address) => addresses.push(address.to_canonical()),
-            Err(_) => tally.unreadable(kind, format!("`{text}` is no address")),
-        }
-    }
-    addresses
 }
 
 /// Facts so far.
@@ -144,13 +72,13 @@ impl Collected {
             ("discovery.k8s.io", "EndpointSlice") => object
                 .read()
                 .and_then(|slice| endpoint::convert_slice(slice, &mut self.tally))
-                .map(|endpoints| self.cluster.endpoints.extend(endpoints)),
+                .map(|slice| self.cluster.endpoints.extend(slice.endpoints)),
             ("", "Endpoints") => object
                 .read()
                 .and_then(|endpoints| endpoint::convert_endpoints(endpoints, &mut self.tally))
                 .map(|endpoints| self.old_endpoints.extend(endpoints)),
             (group, kind) if istio::is_used(group, kind) => {
-                let result = istio::add(object, &mut self.cluster.istio, &mut self.tally);
+                let result = add_istio(object, &mut self.cluster.istio, &mut self.tally);
                 self.is_incomplete |= result.is_err();
                 result
             }
@@ -177,4 +105,21 @@ impl Collected {
         self.cluster.istio.is_listed &= !self.is_incomplete;
         Reading { cluster: self.cluster, ignored: self.tally.finish() }
     }
+}
+
+/// Adds what an object of such a kind tells.
+fn add_istio(object: &Object<'_>, istio: &mut Istio, tally: &mut Tally) -> Result<(), Box<str>> {
+    match object.kind.as_str() {
+        "DestinationRule" => istio.destination_rules.push(destination_rule::convert(object.read()?)?),
+        "PeerAuthentication" => {
+            istio.peer_authentications.push(peer_authentication::convert(object.read()?)?);
+        }
+        "ServiceEntry" => istio.service_entries.push(service_entry::convert(object.read()?)?),
+        "WorkloadEntry" => istio.workload_entries.push(service_entry::convert_workload(object.read()?)?),
+        kind => match mesh_config::convert(&object.read()?) {
+            Some(config) => config.add_to(istio),
+            None => tally.unused(kind),
+        },
+    }
+    Ok(())
 }

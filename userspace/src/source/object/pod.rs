@@ -6,10 +6,13 @@ use crate::{
     event::{
         cluster::{Container, Pod},
         istio::ControlPlane,
+        time::SECOND_NS,
     },
     identity::proxy,
-    source::cluster_file::{
-        object::{Metadata, OwnerReference, addresses, or_default},
+    source::object::{
+        addresses,
+        metadata::{Metadata, OwnerReference},
+        or_default,
         tally::Tally,
     },
 };
@@ -23,7 +26,7 @@ const MESH_DOMAINS: [&str; 5] =
 const POD_TEMPLATE_HASH: &str = "pod-template-hash";
 
 /// Label and container of Istio's control plane (istio `manifests/charts/istio-control/istio-discovery/templates/deployment.yaml`).
-const CONTROL_PLANE: (&str, &str, &str) = ("app", "istiod", "discovery");
+pub(in crate::source) const CONTROL_PLANE: (&str, &str, &str) = ("app", "istiod", "discovery");
 
 /// Label that tells the revision of a control plane (`api/label/labels.gen.go`, `IoIstioRev`).
 const REVISION: &str = "istio.io/rev";
@@ -31,9 +34,12 @@ const REVISION: &str = "istio.io/rev";
 /// Hex digits of a container id.
 const ID_DIGITS: usize = 64;
 
+/// A pod that is created so long after the time in its Job's name is still believed to be one of that schedule: a day.
+const LATEST_START_MINUTES: u64 = 24 * 60;
+
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct WirePod {
+pub(in crate::source) struct WirePod {
     #[serde(deserialize_with = "or_default")]
     metadata: Metadata,
     #[serde(deserialize_with = "or_default")]
@@ -100,7 +106,7 @@ struct ContainerStatus {
 }
 
 /// The fact that this pod is, and the control plane that it is; why not, where it is none.
-pub(super) fn convert(pod: WirePod, tally: &mut Tally) -> Result<(Pod, Option<ControlPlane>), Box<str>> {
+pub(in crate::source) fn convert(pod: WirePod, tally: &mut Tally) -> Result<(Pod, Option<ControlPlane>), Box<str>> {
     let WirePod { metadata, spec, status } = pod;
     let metadata = metadata.named()?;
     let control_plane = control_plane(&metadata, &spec);
@@ -194,8 +200,22 @@ fn workload(metadata: &Metadata) -> Option<Box<str>> {
                     .into(),
             )
         }
+        "Job" => Some(
+            cron_job(name, metadata)
+                .map_or_else(|| format!("Job/{name}"), |name| format!("CronJob/{name}"))
+                .into(),
+        ),
         _ => Some(format!("{kind}/{name}").into()),
     }
+}
+
+/// The `CronJob` of a Job, which names its Jobs `NAME-MINUTES`: the minutes since 1970 of the time that was due (`getJobName`
+/// in `pkg/controller/cronjob/cronjob_controllerv2.go`). Nobody else names a Job so, shortly before its pod is created.
+fn cron_job<'a>(job: &'a str, metadata: &Metadata) -> Option<&'a str> {
+    let (name, due) = job.rsplit_once('-')?;
+    let due: u64 = due.parse().ok()?;
+    let created = metadata.created().0 / (60 * SECOND_NS);
+    created.checked_sub(due).is_some_and(|late| late <= LATEST_START_MINUTES).then_some(name)
 }
 
 fn is_of_mesh(annotation: &str) -> bool {

@@ -5,12 +5,12 @@ use serde::Deserialize;
 use super::{Selector, unknown};
 use crate::{
     event::istio::{EntryPort, Labels, ServiceEntry, Workload, WorkloadEntry},
-    source::cluster_file::object::{Metadata, or_default},
+    source::object::{metadata::Metadata, or_default},
 };
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct WireEntry {
+pub(in crate::source) struct WireEntry {
     #[serde(deserialize_with = "or_default")]
     metadata: Metadata,
     #[serde(deserialize_with = "or_default")]
@@ -49,7 +49,7 @@ struct WirePort {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct WireWorkloadEntry {
+pub(in crate::source) struct WireWorkloadEntry {
     #[serde(deserialize_with = "or_default")]
     metadata: Metadata,
     #[serde(deserialize_with = "or_default")]
@@ -68,7 +68,7 @@ struct WireWorkload {
 }
 
 /// The fact that this ServiceEntry is; why not, where it is none.
-pub(super) fn convert(entry: WireEntry) -> Result<ServiceEntry, Box<str>> {
+pub(in crate::source) fn convert(entry: WireEntry) -> Result<ServiceEntry, Box<str>> {
     let WireEntry { metadata, spec } = entry;
     let metadata = metadata.named()?;
     let external = match &*spec.location {
@@ -96,7 +96,7 @@ pub(super) fn convert(entry: WireEntry) -> Result<ServiceEntry, Box<str>> {
 }
 
 /// The fact that this `WorkloadEntry` is; why not, where it is none.
-pub(super) fn convert_workload(entry: WireWorkloadEntry) -> Result<WorkloadEntry, Box<str>> {
+pub(in crate::source) fn convert_workload(entry: WireWorkloadEntry) -> Result<WorkloadEntry, Box<str>> {
     let metadata = entry.metadata.named()?;
     Ok(WorkloadEntry { namespace: metadata.namespace, name: metadata.name, workload: workload(entry.spec) })
 }

@@ -3,11 +3,11 @@
 use serde::Deserialize;
 
 use crate::{
-    event::cluster::{Service, ServicePort},
-    source::cluster_file::{
-        object::{Metadata, addresses, is_tcp, or_default},
-        tally::Tally,
+    event::{
+        cluster::{Service, ServicePort},
+        istio::Labels,
     },
+    source::object::{addresses, is_tcp, metadata::Metadata, or_default, tally::Tally},
 };
 
 /// `clusterIP` of a headless Service (`ClusterIPNone`, `k8s.io/api/core/v1/types.go`).
@@ -15,7 +15,7 @@ const NONE: &str = "None";
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct WireService {
+pub(in crate::source) struct WireService {
     #[serde(deserialize_with = "or_default")]
     metadata: Metadata,
     #[serde(deserialize_with = "or_default")]
@@ -29,6 +29,8 @@ struct Spec {
     cluster_ip: Box<str>,
     #[serde(rename = "clusterIPs", deserialize_with = "or_default")]
     cluster_ips: Vec<Box<str>>,
+    #[serde(deserialize_with = "or_default")]
+    selector: Labels,
     #[serde(deserialize_with = "or_default")]
     ports: Vec<WirePort>,
 }
@@ -44,9 +46,16 @@ struct WirePort {
     app_protocol: Option<Box<str>>,
 }
 
+impl WireService {
+    /// The labels of its pods; empty where somebody else says which pods are its.
+    pub(in crate::source) fn selector(&self) -> &Labels {
+        &self.spec.selector
+    }
+}
+
 /// The fact that this Service is; why not, where it is none.
-pub(super) fn convert(service: WireService, tally: &mut Tally) -> Result<Service, Box<str>> {
-    let WireService { metadata, spec: Spec { cluster_ip, mut cluster_ips, ports } } = service;
+pub(in crate::source) fn convert(service: WireService, tally: &mut Tally) -> Result<Service, Box<str>> {
+    let WireService { metadata, spec: Spec { cluster_ip, mut cluster_ips, ports, .. } } = service;
     let metadata = metadata.named()?;
     if cluster_ips.is_empty() && !cluster_ip.is_empty() {
         cluster_ips.push(cluster_ip);

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use crate::{
     event::istio::Istio,
-    source::cluster_file::object::{Metadata, or_default},
+    source::object::{metadata::Metadata, or_default},
 };
 
 /// Name of the `ConfigMap`; with a revision, `istio-REVISION` (istio `pilot/pkg/bootstrap/mesh.go`, `getMeshConfigMapName`).
@@ -17,7 +17,7 @@ const KEY: &str = "mesh";
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct WireConfigMap {
+pub(in crate::source) struct WireConfigMap {
     #[serde(deserialize_with = "or_default")]
     metadata: Metadata,
     #[serde(deserialize_with = "or_default")]
@@ -25,22 +25,27 @@ pub(super) struct WireConfigMap {
 }
 
 /// What is used of it.
-#[derive(Debug)]
-pub(super) struct MeshConfig {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::source) struct MeshConfig {
     auto_mtls: Option<bool>,
     root_namespace: Option<Box<str>>,
 }
 
 impl MeshConfig {
     /// Adds it to what is known; of several, the last one is believed.
-    pub(super) fn add_to(self, istio: &mut Istio) {
+    pub(in crate::source) fn add_to(self, istio: &mut Istio) {
         istio.auto_mtls = self.auto_mtls.or(istio.auto_mtls);
         istio.root_namespace = self.root_namespace.or(istio.root_namespace.take());
     }
 }
 
+/// Name of the `ConfigMap` of a control plane with this revision.
+pub(in crate::source) fn name(revision: &str) -> String {
+    if matches!(revision, "" | "default") { NAME.to_owned() } else { format!("{NAME}-{revision}") }
+}
+
 /// What a `ConfigMap` tells of the mesh; none where it is another one.
-pub(super) fn convert(map: &WireConfigMap) -> Option<MeshConfig> {
+pub(in crate::source) fn convert(map: &WireConfigMap) -> Option<MeshConfig> {
     let name = map.metadata.name.strip_prefix(NAME)?;
     let text = map.data.get(KEY).filter(|_| name.is_empty() || name.starts_with('-'))?;
     Some(MeshConfig {

@@ -3,19 +3,16 @@
 use serde::Deserialize;
 
 use crate::{
-    event::cluster::Endpoint,
-    source::cluster_file::{
-        object::{Metadata, addresses, is_tcp, or_default},
-        tally::Tally,
-    },
+    event::cluster::{Endpoint, Slice},
+    source::object::{addresses, is_tcp, metadata::Metadata, or_default, tally::Tally},
 };
 
 /// Names the Service of a slice (`LabelServiceName`, `k8s.io/api/discovery/v1/well_known_labels.go`).
-const SERVICE_NAME: &str = "kubernetes.io/service-name";
+pub(in crate::source) const SERVICE_NAME: &str = "kubernetes.io/service-name";
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-pub(super) struct WireSlice {
+pub(in crate::source) struct WireSlice {
     #[serde(deserialize_with = "or_default")]
     metadata: Metadata,
     #[serde(deserialize_with = "or_default")]
@@ -37,7 +34,7 @@ struct SliceEndpoint {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct WireEndpoints {
+pub(in crate::source) struct WireEndpoints {
     #[serde(deserialize_with = "or_default")]
     metadata: Metadata,
     #[serde(deserialize_with = "or_default")]
@@ -100,7 +97,7 @@ fn tcp_ports(ports: Vec<Port>) -> Vec<(Option<u16>, Box<str>)> {
 }
 
 /// The endpoints of a slice, whether ready or not: an address tells who it is all the same.
-pub(super) fn convert_slice(slice: WireSlice, tally: &mut Tally) -> Result<Vec<Endpoint>, Box<str>> {
+pub(in crate::source) fn convert_slice(slice: WireSlice, tally: &mut Tally) -> Result<Slice, Box<str>> {
     let metadata = slice.metadata.named()?;
     let Some(service) = metadata.labels.get(SERVICE_NAME) else {
         return Err(format!("no label `{SERVICE_NAME}`").into());
@@ -124,11 +121,11 @@ pub(super) fn convert_slice(slice: WireSlice, tally: &mut Tally) -> Result<Vec<E
             }));
         }
     }
-    Ok(found)
+    Ok(Slice { namespace: metadata.namespace, name: metadata.name, endpoints: found })
 }
 
 /// The endpoints of an Endpoints object, which has the name of its Service.
-pub(super) fn convert_endpoints(
+pub(in crate::source) fn convert_endpoints(
     endpoints: WireEndpoints,
     tally: &mut Tally,
 ) -> Result<Vec<Endpoint>, Box<str>> {
