@@ -9,6 +9,7 @@ pub mod envoy_log;
 pub mod hierarchy;
 pub mod input;
 pub mod kernel;
+pub mod kube;
 pub mod listeners;
 pub mod merged;
 pub mod object;

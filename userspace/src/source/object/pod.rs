@@ -106,7 +106,10 @@ struct ContainerStatus {
 }
 
 /// The fact that this pod is, and the control plane that it is; why not, where it is none.
-pub(in crate::source) fn convert(pod: WirePod, tally: &mut Tally) -> Result<(Pod, Option<ControlPlane>), Box<str>> {
+pub(in crate::source) fn convert(
+    pod: WirePod,
+    tally: &mut Tally,
+) -> Result<(Pod, Option<ControlPlane>), Box<str>> {
     let WirePod { metadata, spec, status } = pod;
     let metadata = metadata.named()?;
     let control_plane = control_plane(&metadata, &spec);
