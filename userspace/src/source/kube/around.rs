@@ -21,7 +21,7 @@ const CONNECT_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Patience with a connection that says nothing. A watch has a bookmark about once a minute, and its server ends it
 /// after 290 s, which is what the library asks for.
-const SILENCE_PATIENCE: Duration = Duration::from_secs(300);
+const SILENCE_PATIENCE: Duration = Duration::from_mins(5);
 
 /// Why a cluster cannot be used.
 #[derive(Debug, Error)]

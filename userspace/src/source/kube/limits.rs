@@ -49,12 +49,12 @@ impl Default for Limits {
             lookup_burst: 20,
             most_waiting: 256,
             most_running: 8,
-            kept_for: Duration::from_secs(10 * 60),
-            found_for: Duration::from_secs(60),
+            kept_for: Duration::from_mins(10),
+            found_for: Duration::from_mins(1),
             missing_for: Duration::from_secs(5),
-            forbidden_pause: Duration::from_secs(60),
-            discovery_pause: Duration::from_secs(10 * 60),
-            mesh_pause: Duration::from_secs(10 * 60),
+            forbidden_pause: Duration::from_mins(1),
+            discovery_pause: Duration::from_mins(10),
+            mesh_pause: Duration::from_mins(10),
         }
     }
 }

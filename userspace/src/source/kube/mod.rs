@@ -73,7 +73,7 @@ const PAGE_OF_SERVICES: u32 = 250;
 const HEADLESS: &str = "service.kubernetes.io/headless";
 
 /// After a kind that every cluster has was said to be absent, it is asked for again.
-const ABSENT_PAUSE: Duration = Duration::from_secs(60);
+const ABSENT_PAUSE: Duration = Duration::from_mins(1);
 
 /// Patience with name servers and the like at the end.
 const STOP_PATIENCE: Duration = Duration::from_millis(100);

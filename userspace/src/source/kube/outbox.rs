@@ -1,7 +1,7 @@
 //! Changes on their way to the core, in batches and in their order; waits when the core does not take them. Knows no source of
 //! them.
 
-use tokio::sync::mpsc::{self, Receiver, Sender, error::TryRecvError};
+use tokio::sync::mpsc::{self, Receiver, Sender};
 
 use crate::event::cluster::Change;
 
@@ -50,10 +50,7 @@ impl Outbox {
 impl Inbox {
     /// The next batch, if there is one.
     pub(super) fn take(&mut self) -> Option<Vec<Change>> {
-        match self.0.try_recv() {
-            Ok(batch) => Some(batch),
-            Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
-        }
+        self.0.try_recv().ok()
     }
 }
 

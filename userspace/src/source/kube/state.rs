@@ -11,7 +11,7 @@ use rustc_hash::FxHashMap;
 use crate::{
     event::cluster::LookupFailure,
     source::kube::{
-        kind::{Entries, Kind, Pods, Policies, Rules, Services, Slices, Workloads},
+        kind::{Entries, Kind as _, Pods, Policies, Rules, Services, Slices, Workloads},
         request::Request,
     },
 };

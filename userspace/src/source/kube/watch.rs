@@ -26,7 +26,7 @@ use crate::source::kube::{
 
 /// A list is given up when nothing of it comes for so long: as long as a server takes for a request at most
 /// (`--request-timeout` of kube-apiserver).
-const LIST_PATIENCE: Duration = Duration::from_secs(60);
+const LIST_PATIENCE: Duration = Duration::from_mins(1);
 
 /// What a watch tells.
 #[derive(Debug)]

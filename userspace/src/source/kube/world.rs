@@ -235,3 +235,124 @@ fn id(watch: Watch, key: Key) -> Option<Id> {
         Watch::Rules | Watch::Policies | Watch::Entries | Watch::Workloads => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::{Answer, Key, World};
+    use crate::{
+        event::cluster::{Change, Endpoint, Pod, Service, Slice},
+        source::kube::{kind::Fact, limits::Limits, state::Watch, watch::News},
+    };
+
+    fn key(name: &str) -> Key {
+        ("n".into(), name.into())
+    }
+
+    fn pod(name: &str, last: u8) -> Pod {
+        Pod {
+            namespace: "n".into(),
+            name: name.into(),
+            addresses: vec![[10, 0, 0, last].into()],
+            ..Pod::default()
+        }
+    }
+
+    fn is(name: &str, fact: Fact) -> News {
+        News::Is { key: key(name), version: "".into(), fact: Some(Box::new(fact)) }
+    }
+
+    fn watched_pod(name: &str, last: u8) -> News {
+        is(name, Fact::Pod(Box::new(pod(name, last)), None))
+    }
+
+    /// A slice of Service `s` that names this pod for this address, on two ports.
+    fn watched_slice(pod: &str, last: u8) -> News {
+        let endpoint = |port| Endpoint {
+            namespace: "n".into(),
+            service: "s".into(),
+            address: [10, 0, 0, last].into(),
+            port: Some(port),
+            port_name: "".into(),
+            pod: Some(pod.into()),
+        };
+        let slice =
+            Slice { namespace: "n".into(), name: "s-1".into(), endpoints: vec![endpoint(1), endpoint(2)] };
+        is("s-1", Fact::Slice(Box::new(slice)))
+    }
+
+    fn found(pods: &[(&str, u8)]) -> Answer {
+        Answer { pods: pods.iter().map(|(name, last)| pod(name, *last)).collect(), ..Answer::default() }
+    }
+
+    fn hear(world: &mut World, watch: Watch, news: News) -> Vec<Change> {
+        let mut told = Vec::new();
+        world.hear(watch, news, &mut told);
+        told
+    }
+
+    fn find(world: &mut World, answer: Answer, service: Option<&Key>, now: Instant) -> Vec<Change> {
+        let mut told = Vec::new();
+        world.found(answer, service, now, &mut told);
+        told
+    }
+
+    fn pod_gone(name: &str) -> Change {
+        Change::PodGone { namespace: "n".into(), name: name.into() }
+    }
+
+    #[test]
+    fn what_a_watch_tells_of_is_its_own_to_tell() {
+        let (mut world, now) = (World::new(&Limits::default()), Instant::now());
+        assert_eq!(find(&mut world, found(&[("a", 1)]), None, now).len(), 1);
+        assert_eq!(world.kept.len(), 1);
+        assert_eq!(hear(&mut world, Watch::Pods, watched_pod("a", 1)).len(), 1);
+        assert_eq!(world.kept.len(), 0, "it is not forgotten after a while");
+        assert_eq!(find(&mut world, found(&[("a", 9)]), None, now), [], "the watch knows better");
+        assert!(world.is_held([10, 0, 0, 1].into()) && !world.is_held([10, 0, 0, 9].into()));
+        assert_eq!(hear(&mut world, Watch::Pods, News::Gone(key("a"))), [pod_gone("a")]);
+        assert_eq!(hear(&mut world, Watch::Pods, News::Gone(key("a"))), []);
+    }
+
+    #[test]
+    fn who_had_the_address_before_is_gone() {
+        let now = Instant::now();
+        for (watch, news) in [(Watch::Pods, watched_pod("b", 1)), (Watch::Slices, watched_slice("b", 1))] {
+            let mut world = World::new(&Limits::default());
+            find(&mut world, found(&[("a", 1), ("c", 2)]), None, now);
+            let told = hear(&mut world, watch, news);
+            assert_eq!((told.first(), told.len()), (Some(&pod_gone("a")), 2), "{watch:?}");
+            assert_eq!(world.kept.len(), 1);
+        }
+        let mut world = World::new(&Limits::default());
+        find(&mut world, found(&[("a", 1)]), None, now);
+        assert_eq!(find(&mut world, found(&[("b", 1)]), None, now).first(), Some(&pod_gone("a")));
+    }
+
+    #[test]
+    fn a_service_that_is_looked_up_again_loses_pods() {
+        let (mut world, now) = (World::new(&Limits::default()), Instant::now());
+        let later = now + Duration::from_secs(1);
+        let answer = |pods: &[(&str, u8)]| {
+            let service = Service { namespace: "n".into(), name: "s".into(), ..Service::default() };
+            Answer { service: Some(service), ..found(pods) }
+        };
+        let service = key("s");
+        assert_eq!(find(&mut world, answer(&[("a", 1), ("b", 2)]), Some(&service), now).len(), 3);
+        let told = find(&mut world, answer(&[("b", 2)]), Some(&service), later);
+        assert_eq!((told.len(), told.last()), (3, Some(&pod_gone("a"))));
+    }
+
+    #[test]
+    fn slices_name_pods_for_addresses() {
+        let mut world = World::new(&Limits::default());
+        hear(&mut world, Watch::Slices, watched_slice("redis-0", 1));
+        assert_eq!(world.named([10, 0, 0, 1].into()), Some(key("redis-0")));
+        assert_eq!(world.named([10, 0, 0, 2].into()), None);
+        assert!(world.has_slices(&key("s")) && !world.has_slices(&key("t")));
+        let unreadable = News::Is { key: key("s-1"), version: "2".into(), fact: None };
+        assert_eq!(hear(&mut world, Watch::Slices, unreadable).len(), 1, "nothing is known of it any more");
+        assert_eq!(world.named([10, 0, 0, 1].into()), None);
+    }
+}

@@ -234,7 +234,7 @@ mod tests {
             lookups.ask(lookup(1, None), false, start);
             lookups.next(start);
             assert_eq!(lookups.answered(&holder(1), outcome, start).len(), 1);
-            let again = lookups.ask(lookup(1, None), false, start + remembered - SECOND);
+            let again = lookups.ask(lookup(1, None), false, start + remembered.saturating_sub(SECOND));
             let (looked_up, result) = again.unwrap();
             assert_eq!(looked_up.failure, outcome.failure, "{outcome:?}");
             assert_eq!(result == LookupResult::Known, outcome.failure.is_none(), "{outcome:?}");
