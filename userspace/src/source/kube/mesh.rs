@@ -23,9 +23,6 @@ use crate::source::{
 /// Patience with one look.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Pods of control planes that are looked at.
-const MOST_PODS: u32 = 50;
-
 /// Looks while there is a mesh, as long as somebody wants to know.
 pub(super) async fn run(
     client: Client,
@@ -57,8 +54,8 @@ pub(super) async fn run(
 /// What there is. What is forbidden stays unknown: the mesh's defaults are assumed for it.
 async fn look(client: &Client) -> Result<Mesh, Error> {
     let label = pod::CONTROL_PLANE.0;
-    let parameters =
-        ListParams::default().labels(&format!("{label}={}", pod::CONTROL_PLANE.1)).limit(MOST_PODS);
+    // From the server's cache: the store would have to read every pod there is.
+    let parameters = ListParams::default().labels(&format!("{label}={}", pod::CONTROL_PLANE.1)).match_any();
     let pods = Api::<Arrived<Pods>>::all_with(client.clone(), &Pods::resource("v1"));
     let pods = unless_forbidden(pods.list(&parameters).await.map(|list| list.items))?;
     let mut mesh = Mesh::default();

@@ -1,16 +1,20 @@
 //! Watches one kind for as long as the agent runs: lists, follows, and begins anew where it must, whatever the server does.
 //! Knows no fact.
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{
+    pin::{Pin, pin},
+    sync::Arc,
+    time::Duration,
+};
 
-use futures::StreamExt as _;
+use futures::{Stream, StreamExt as _};
 use kube::{
     Api, Client, Error as ClientError,
     api::ApiResource,
     core::Status,
     runtime::{
         utils::Backoff as _,
-        watcher::{self, Config, DefaultBackoff, Error, Event},
+        watcher::{self, Config, DefaultBackoff, Error, Event, InitialListStrategy},
     },
 };
 use tokio::{
@@ -25,8 +29,11 @@ use crate::source::kube::{
 };
 
 /// A list is given up when nothing of it comes for so long: as long as a server takes for a request at most
-/// (`--request-timeout` of kube-apiserver).
+/// (`--request-timeout` of kube-apiserver). One before 1.27 tells all objects of a list that is asked for as a watch, and not its end.
 const LIST_PATIENCE: Duration = Duration::from_mins(1);
+
+/// A list that comes as a watch and is cut short more often is asked for in pages, which are kept.
+const MOST_CUT_SHORT: u32 = 3;
 
 /// What a watch tells.
 #[derive(Debug)]
@@ -69,8 +76,10 @@ pub(super) enum Heard {
 enum After {
     /// Where it was, after a pause.
     Resume,
-    /// From a new list, at once.
+    /// From a new list, after a pause.
     Relist,
+    /// The same, but not from one that comes as a watch.
+    Page,
     /// From a new list, after a long pause.
     Wait,
     /// Not at all: there is no such kind.
@@ -81,52 +90,81 @@ impl Watched {
     /// Returns when the kind is gone, or nobody wants to know any more.
     pub(super) async fn run<K: Kind>(&self) {
         let mut backoff = DefaultBackoff::default();
-        while let After::Relist | After::Wait = self.follow::<K>(&mut backoff).await {}
+        // A list that comes as a watch, object by object, costs the server least (it has them in its cache) and us too: no
+        // answer is large.
+        let mut config = self.config.clone().streaming_lists();
+        loop {
+            match self.follow::<K>(&config, &mut backoff).await {
+                After::Relist => self.pause(&mut backoff).await,
+                After::Page => {
+                    self.pause(&mut backoff).await;
+                    config = self.config.clone();
+                }
+                After::Wait => sleep(self.forbidden_pause).await,
+                After::Resume | After::End => break,
+            }
+        }
         self.tell(News::Absent).await;
     }
 
     /// Lists and follows until it must begin anew.
-    async fn follow<K: Kind>(&self, backoff: &mut DefaultBackoff) -> After {
+    async fn follow<K: Kind>(&self, config: &Config, backoff: &mut DefaultBackoff) -> After {
         let api = Api::<Arrived<K>>::all_with(self.client.clone(), &self.resource);
-        let mut stream = pin!(watcher::watcher(api, self.config.clone()));
+        let mut stream = pin!(watcher::watcher(api, config.clone()));
+        let is_streaming = config.initial_list_strategy == InitialListStrategy::StreamingList;
         let mut is_listing = true;
+        // Lists that were begun since one was complete.
+        let mut begun = 0;
         loop {
-            let next = if is_listing {
-                timeout(LIST_PATIENCE, stream.next()).await.ok()
-            } else {
-                Some(stream.next().await)
-            };
-            let event = match next {
-                Some(Some(Ok(event))) => event,
-                Some(Some(Err(error))) => {
-                    match self.fail(&error) {
-                        After::Resume => self.pause(backoff).await,
-                        After::Wait => {
-                            sleep(self.forbidden_pause).await;
-                            return After::Wait;
-                        }
-                        after => return after,
-                    }
+            let event = match self.next(stream.as_mut(), is_listing).await {
+                Ok(event) => event,
+                Err(After::Resume) => {
+                    self.pause(backoff).await;
                     continue;
                 }
-                Some(None) => return After::Relist,
-                None => {
-                    let silence = format!("no answer within {} s", LIST_PATIENCE.as_secs());
-                    self.board.failed(self.watch, Condition::Failing, Some(silence.into()));
-                    self.pause(backoff).await;
-                    return After::Relist;
-                }
+                Err(after) => return after,
             };
             is_listing = match &event {
-                Event::Init | Event::InitApply(_) => true,
+                Event::Init => {
+                    begun += 1;
+                    true
+                }
+                Event::InitApply(_) => true,
                 Event::InitDone | Event::Apply(_) | Event::Delete(_) => false,
             };
             // The library's own way of pausing begins anew with each `Init`, which comes before each list that fails.
             if !is_listing {
                 backoff.reset();
+                begun = 0;
+            }
+            // It has no pause at all for a list that is cut short as a watch.
+            if is_streaming && begun > 1 && matches!(event, Event::Init) {
+                if begun > MOST_CUT_SHORT {
+                    return After::Page;
+                }
+                self.pause(backoff).await;
             }
             if !self.tell(self.news(event)).await {
                 return After::End;
+            }
+        }
+    }
+
+    /// The next event, or how to go on without.
+    async fn next<K>(
+        &self,
+        mut stream: Pin<&mut impl Stream<Item = Result<Event<Arrived<K>>, Error>>>,
+        is_listing: bool,
+    ) -> Result<Event<Arrived<K>>, After> {
+        let patience = if is_listing { LIST_PATIENCE } else { Duration::MAX };
+        match timeout(patience, stream.next()).await {
+            Ok(Some(Ok(event))) => Ok(event),
+            Ok(Some(Err(error))) => Err(self.fail(&error)),
+            Ok(None) => Err(After::Relist),
+            Err(_elapsed) => {
+                let silence = format!("no answer within {} s", patience.as_secs());
+                self.board.failed(self.watch, Condition::Failing, Some(silence.into()));
+                Err(After::Page)
             }
         }
     }
@@ -162,7 +200,7 @@ impl Watched {
     fn fail(&self, error: &Error) -> After {
         let after = after(error);
         let condition = match after {
-            After::Resume | After::Relist => Condition::Failing,
+            After::Resume | After::Relist | After::Page => Condition::Failing,
             After::Wait => Condition::Forbidden,
             After::End => Condition::Absent,
         };
@@ -177,6 +215,8 @@ fn after(error: &Error) -> After {
         // The library lists again by itself after an expired version within a watch, and is stuck with one instead of a watch.
         Some(Status { code: 410, .. }) => After::Relist,
         Some(Status { code: 404, .. }) => After::End,
+        // Servers without the feature gate WatchList.
+        Some(Status { code: 400 | 422, .. }) => After::Page,
         _ => After::Resume,
     }
 }
@@ -214,9 +254,11 @@ mod tests {
         for (code, reason, expected) in [
             (401, "Unauthorized", After::Resume),
             (403, "Forbidden", After::Wait),
+            (400, "BadRequest", After::Page),
             (404, "NotFound", After::End),
             (404, "Failed to parse error data", After::End),
             (410, "Expired", After::Relist),
+            (422, "Invalid", After::Page),
             (429, "TooManyRequests", After::Resume),
             (500, "InternalError", After::Resume),
             (504, "Timeout", After::Resume),

@@ -156,7 +156,17 @@ fn object(name: &str, spec: &Value) -> Value {
 
 #[test]
 fn little_is_watched_and_changes_are_told() {
-    let server = Server::default();
+    for is_old in [false, true] {
+        let server = Server::default();
+        if is_old {
+            server.make_old();
+        }
+        watch_little(&server, if is_old { ("list", 3) } else { ("watch", 1) });
+    }
+}
+
+/// `listing` is how often slices are asked for in which way: there are five of them, and two in a page.
+fn watch_little(server: &Server, listing: (&str, u64)) {
     server.put("pods", pod("web-1", "node-1", "10.0.0.1"));
     server.put("pods", pod("web-2", "node-2", "10.0.0.2"));
     server.put("services", service("redis", "None"));
@@ -169,7 +179,7 @@ fn little_is_watched_and_changes_are_told() {
         );
     }
     server.put("endpointslices", slice("web-1", "web", false, &[("10.0.0.2", "web-2")]));
-    let mut running = start(&server, hurried());
+    let mut running = start(server, hurried());
     running.until_ready();
     running.until_told(&["pod web-1", "service redis", "slice redis-1", "slice redis-5"]);
     let told = running.take();
@@ -185,13 +195,17 @@ fn little_is_watched_and_changes_are_told() {
         assert_eq!((watch.condition, watch.objects), (expected, objects), "{kind}");
     }
     assert!(state.received_bytes > 1000, "{state:?}");
-    let pages = state
+    let listed = state
         .requests
         .iter()
-        .find(|one| (one.verb, one.resource, one.code) == ("list", "endpointslices", 200));
-    assert_eq!(pages.map(|pages| pages.count), Some(3), "five slices in pages of two");
+        .find(|one| (one.verb, one.resource, one.code) == (listing.0, "endpointslices", 200));
+    assert_eq!(listed.map(|listed| listed.count), Some(listing.1));
 
-    running.until("watches", |_, state| state.requests.iter().filter(|one| one.verb == "watch").count() == 3);
+    running.until("watches", |_, state| {
+        ["pods", "services", "endpointslices"].iter().all(|kind| {
+            state.requests.iter().any(|one| (one.verb, one.resource, one.code) == ("watch", *kind, 200))
+        })
+    });
     let moved = slice("redis-1", "redis", true, &[("10.0.1.9", "redis-0")]);
     server.put("endpointslices", moved);
     server.delete("pods", &pod("web-1", "node-1", ""));

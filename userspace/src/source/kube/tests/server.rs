@@ -28,6 +28,8 @@ struct Held {
     refusals: BTreeMap<String, u16>,
     /// Istio's kinds that the cluster has.
     istio: Vec<&'static str>,
+    /// It lists in pages only.
+    is_old: bool,
     watchers: Vec<(String, UnboundedSender<Bytes>)>,
     requests: Vec<String>,
     version: u64,
@@ -57,6 +59,11 @@ impl Server {
     pub(super) fn install_istio(&self) {
         self.held().istio =
             vec!["destinationrules", "serviceentries", "workloadentries", "peerauthentications"];
+    }
+
+    /// It does not list as a watch.
+    pub(super) fn make_old(&self) {
+        self.held().is_old = true;
     }
 
     /// Requests of the kind get this status; 0 lets them through.
@@ -148,10 +155,9 @@ impl Held {
         }
         let query = query(uri);
         let value = |key: &str| query.get(key).map(String::as_str);
-        if value("watch").is_some() {
-            let (sender, lines) = unbounded_channel();
-            self.watchers.push((plural.to_owned(), sender));
-            return Answer::Watch(lines);
+        let is_initial = value("sendInitialEvents").is_some();
+        if is_initial && self.is_old {
+            return status(422);
         }
         let all = self.objects.get(plural).map(Vec::as_slice).unwrap_or_default();
         let in_namespace =
@@ -165,6 +171,17 @@ impl Held {
                 && selects_labels(value("labelSelector").unwrap_or_default(), object)
         };
         let selected: Vec<&Value> = in_namespace.filter(is_selected).collect();
+        if value("watch").is_some() {
+            let (sender, lines) = unbounded_channel();
+            let initial = selected.iter().filter(|_| is_initial).map(|object| line("ADDED", object));
+            let end = json!({"kind": "K", "apiVersion": "v1", "metadata": {"resourceVersion": self.version.to_string(),
+                "annotations": {"k8s.io/initial-events-end": "true"}}});
+            for line in initial.chain(is_initial.then(|| line("BOOKMARK", &end))) {
+                sender.send(line).unwrap();
+            }
+            self.watchers.push((plural.to_owned(), sender));
+            return Answer::Watch(lines);
+        }
         let begin: usize = value("continue").and_then(|token| token.parse().ok()).unwrap_or_default();
         // Pages are small here, so that every longer list has several.
         let page = if value("limit").is_some() { 2 } else { selected.len() };
@@ -196,10 +213,14 @@ impl Held {
     }
 
     fn tell(&mut self, plural: &str, kind: &str, object: &Value) {
-        // As Go prints it: the type comes first.
-        let line = Bytes::from(format!("{{\"type\":\"{kind}\",\"object\":{object}}}\n"));
+        let line = line(kind, object);
         self.watchers.retain(|(of, watcher)| of != plural || watcher.send(line.clone()).is_ok());
     }
+}
+
+/// As Go prints it: the type comes first.
+fn line(kind: &str, object: &Value) -> Bytes {
+    format!("{{\"type\":\"{kind}\",\"object\":{object}}}\n").into()
 }
 
 fn remove(known: &mut Vec<Value>, object: &Value) -> Option<Value> {
