@@ -42,6 +42,7 @@ pub(crate) fn everything(workspace: &Workspace, validators: &Validators) -> Resu
     let mut complaints = rendered(workspace, validators)?;
     complaints.extend(manifest::compare(workspace, validators)?);
     complaints.extend(version::check(workspace)?);
+    complaints.extend(right::check_kinds(workspace)?);
     complaints.extend(rule::check(workspace, validators)?);
     complaints.extend(linter::check(workspace, validators));
     if !complaints.is_empty() {

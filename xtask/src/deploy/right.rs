@@ -1,10 +1,15 @@
 //! What the agents may ask of the Kubernetes API: exactly what they do ask. Whether it is enough is shown by the agent's own
 //! tests too, whose API server refuses what this role does not allow.
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fs};
 
+use anyhow::{Context as _, Result};
 use serde_json::Value;
 
 use super::document;
+use crate::workspace::Workspace;
+
+/// The file in which each kind that is read has its name.
+const KINDS: &str = "userspace/src/source/kube/kind.rs";
 
 /// What is asked for: API group, resource, verbs. The only thing that is written are Events.
 const ASKED: [(&str, &str, &[&str]); 9] = [
@@ -42,6 +47,26 @@ pub(super) fn check(objects: &[Value], has_all: bool) -> Vec<String> {
     }
     complaints.extend(unnamed(role));
     complaints
+}
+
+/// The kinds that the code reads are those that the list above has.
+pub(super) fn check_kinds(workspace: &Workspace) -> Result<Vec<String>> {
+    let text =
+        fs::read_to_string(workspace.root.join(KINDS)).with_context(|| format!("could not read {KINDS}"))?;
+    Ok(compare_kinds(&text))
+}
+
+fn compare_kinds(text: &str) -> Vec<String> {
+    let named = text
+        .lines()
+        .filter_map(|line| line.split_once("const PLURAL: &'static str = \"")?.1.split('"').next());
+    let named: BTreeSet<&str> = named.collect();
+    let listed: BTreeSet<&str> =
+        ASKED.iter().map(|(_, resource, _)| *resource).filter(|resource| *resource != EVENTS.1).collect();
+    let kinds = named.symmetric_difference(&listed);
+    kinds
+        .map(|kind| format!("{kind} is in one of {KINDS} and deploy/right.rs, and not in the other"))
+        .collect()
 }
 
 fn asked() -> BTreeSet<Right> {
@@ -83,7 +108,7 @@ fn texts<'a>(rule: &'a Value, key: &str) -> impl Iterator<Item = &'a str> {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::{ASKED, check};
+    use super::{ASKED, check, compare_kinds};
 
     /// A role that has all that is asked for, and this.
     fn with(rule: Value) -> Vec<Value> {
@@ -123,5 +148,15 @@ mod tests {
         objects[0]["rules"][0]["verbs"] = json!(["get", "list"]);
         assert_eq!(check(&objects, false), [""; 0]);
         assert_eq!(check(&objects, true), ["agents watch pods of «», and may not"]);
+    }
+
+    #[test]
+    fn kinds_are_compared_with_the_code() {
+        let kinds =
+            ASKED.map(|(_, resource, _)| format!("    const PLURAL: &'static str = \"{resource}\";\n"));
+        let text = kinds[..8].concat();
+        assert_eq!(compare_kinds(&text), [""; 0]);
+        assert_eq!(compare_kinds(&format!("{text}const PLURAL: &'static str = \"jobs\";")).len(), 1);
+        assert_eq!(compare_kinds(&kinds[1..8].concat()).len(), 1);
     }
 }
