@@ -7,6 +7,7 @@ fn help_is_as_it_was() {
     for (name, arguments) in [
         ("mtlsnoop", &["--help"] as &[&str]),
         ("trace", &["trace", "--help"]),
+        ("agent", &["agent", "--help"]),
         ("analyze", &["analyze", "--help"]),
         ("doctor", &["doctor", "--help"]),
         ("schema", &["schema", "--help"]),
@@ -30,7 +31,7 @@ fn every_shell_has_completions_for_every_subcommand() {
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
         let script = run(&["completions", shell]);
         assert_eq!((script.code, script.stderr.as_str()), (Some(0), ""), "{shell}");
-        for part in ["trace", "analyze", "doctor", "schema", "completions", "fail-on-finding"] {
+        for part in ["trace", "agent", "analyze", "doctor", "schema", "completions", "fail-on-finding"] {
             assert!(script.stdout.contains(part), "`{part}` is not completed in {shell}");
         }
     }

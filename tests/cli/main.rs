@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod agent;
 mod analyze;
 mod broken_recording;
 mod captures;

@@ -99,8 +99,14 @@ fn spelling_is_checked_at_all() {
 #[test]
 fn what_the_kernel_loses_has_the_same_name_outside() {
     /// What user space loses by itself.
-    const OF_USER_SPACE: [&str; 4] =
-        ["undecodable_record", "evicted_flow", "incomplete_hello", "lost_detail"];
+    const OF_USER_SPACE: [&str; 6] = [
+        "undecodable_record",
+        "evicted_flow",
+        "incomplete_hello",
+        "lost_detail",
+        "lost_output",
+        "lost_recording",
+    ];
     /// What a packet capture lacks.
     const OF_CAPTURES: [&str; 6] = [
         "cut_packet",

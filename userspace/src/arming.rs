@@ -18,15 +18,14 @@ const MAX_ARMED: usize = 64;
 /// Arms the live source for suspects.
 pub struct Armer {
     arming: Arming,
-    is_verbose: bool,
     /// Suspects whose control group was not found: the kernel did not tell it, or it is gone.
     unknown: u64,
 }
 
 impl Armer {
     /// Nobody is suspect yet.
-    pub fn new(disarm_after: Duration, is_verbose: bool) -> Self {
-        Self { arming: Arming::new(MAX_ARMED, disarm_after), is_verbose, unknown: 0 }
+    pub fn new(disarm_after: Duration) -> Self {
+        Self { arming: Arming::new(MAX_ARMED, disarm_after), unknown: 0 }
     }
 
     /// Takes the suspects of the last drain, and disarms for whoever was quiet until `now`.
@@ -64,22 +63,16 @@ impl Armer {
     fn change(&mut self, change: Change, now: Time, kernel: &mut Kernel) {
         match change {
             Change::Arm(group) => match kernel.arm(&group) {
-                Ok(()) => self.tell(format_args!("watching {group} closely")),
+                Ok(()) => notice::debug(format_args!("watching {group} closely")),
                 Err(error) => {
                     self.arming.failed(&group, now);
-                    self.tell(format_args!("{group} cannot be watched closely: {error}"));
+                    notice::debug(format_args!("{group} cannot be watched closely: {error}"));
                 }
             },
             Change::Disarm(group) => {
                 kernel.disarm(&group);
-                self.tell(format_args!("watching {group} no longer: it was quiet"));
+                notice::debug(format_args!("watching {group} no longer: it was quiet"));
             }
-        }
-    }
-
-    fn tell(&self, what: std::fmt::Arguments<'_>) {
-        if self.is_verbose {
-            notice::say(what);
         }
     }
 }

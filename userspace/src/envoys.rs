@@ -3,7 +3,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant},
 };
 
 use crate::{
@@ -183,19 +183,20 @@ impl ToldLive {
         }
     }
 
-    /// Hands over what was said since the last call; it looks no more often than makes sense.
-    pub fn poll(&mut self, on: &mut dyn FnMut(Event)) {
+    /// Hands over what was said since the last call; it looks no more often than makes sense. `now` is in the time of events, and
+    /// `step_ns` how far the calendar was stepped since that began.
+    pub fn poll(&mut self, now: Time, step_ns: i64, on: &mut dyn FnMut(Event)) {
         if self.last.is_some_and(|last| last.elapsed() < LOOK_EVERY) {
             return;
         }
         self.last = Some(Instant::now());
-        self.poll_logs(on);
-        self.poll_admin(on);
+        self.poll_logs(now, step_ns, on);
+        self.poll_admin(now, on);
     }
 
     /// Takes what is left, and says what was not used.
-    pub fn finish(&mut self, on: &mut dyn FnMut(Event)) {
-        self.poll_logs(on);
+    pub fn finish(&mut self, now: Time, step_ns: i64, on: &mut dyn FnMut(Event)) {
+        self.poll_logs(now, step_ns, on);
         for log in &self.logs {
             let (path, tally) = match log {
                 Live::File(log) => (log.path(), log.tally()),
@@ -205,9 +206,9 @@ impl ToldLive {
         }
     }
 
-    fn poll_logs(&mut self, on: &mut dyn FnMut(Event)) {
+    fn poll_logs(&mut self, now: Time, step_ns: i64, on: &mut dyn FnMut(Event)) {
         let mut take = |entry: LogEntry| {
-            on(Event::EnvoyLog(Box::new(LogEntry { time: now().max(entry.time), ..entry })));
+            on(Event::EnvoyLog(Box::new(told_at(now, step_ns, entry))));
         };
         self.logs.retain_mut(|log| match log {
             Live::Pipe(log) => {
@@ -224,14 +225,14 @@ impl ToldLive {
         });
     }
 
-    fn poll_admin(&mut self, on: &mut dyn FnMut(Event)) {
+    fn poll_admin(&mut self, now: Time, on: &mut dyn FnMut(Event)) {
         let Some(told) = self.admin.as_mut().and_then(Admin::poll) else { return };
         match told {
             Ok(told) => {
                 if told.unused.is_loss() {
                     notice::warn(format_args!("not used from a proxy's configuration: {}", told.unused));
                 }
-                on(Event::EnvoyClusters(Box::new(told.seen)));
+                on(Event::EnvoyClusters(Box::new(ClustersSeen { time: now, ..told.seen })));
             }
             Err(error) if error.is_for_all() => {
                 notice::warn(format_args!(
@@ -244,9 +245,11 @@ impl ToldLive {
     }
 }
 
-fn now() -> Time {
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Time(u64::try_from(since_epoch.as_nanos()).unwrap_or(u64::MAX))
+/// The entry in the time of events, which go on through a step of the calendar as if there had been none. It became known now, or is of
+/// a log whose clock is a little ahead.
+fn told_at(now: Time, step_ns: i64, entry: LogEntry) -> LogEntry {
+    let entry = LogEntry { began: Time(entry.began.0.saturating_sub_signed(step_ns)), ..entry };
+    LogEntry { time: entry.ended().clamp(now, now + SECOND_NS), ..entry }
 }
 
 fn say(path: &Path, tally: &Tally, is_verbose: bool) {
@@ -259,7 +262,7 @@ fn say(path: &Path, tally: &Tally, is_verbose: bool) {
 mod tests {
     use std::fs;
 
-    use super::{AHEAD_NS, ToldBefore};
+    use super::{AHEAD_NS, LogEntry, ToldBefore, told_at};
     use crate::{
         config::Envoys,
         event::{
@@ -314,5 +317,22 @@ mod tests {
             });
         }
         assert_eq!(passed, ["began", "dump", "early", "1", "began", "later", "31", "90"]);
+    }
+
+    #[test]
+    fn an_entry_is_of_the_time_of_events_also_after_the_calendar_was_stepped() {
+        let (now, hour_ns) = (Time(1_700_000_000 * SECOND_NS), 3600 * SECOND_NS.cast_signed());
+        for (step_ns, began, time) in [
+            (0, now - SECOND_NS, now),
+            (0, now + 10, now + 10),
+            (0, now + 3600 * SECOND_NS, now + SECOND_NS),
+            (hour_ns, now + 3599 * SECOND_NS, now),
+            (-hour_ns, now - 3601 * SECOND_NS, now),
+        ] {
+            let entry = LogEntry { began, ..LogEntry::default() };
+            let told = told_at(now, step_ns, entry);
+            let in_events = Time(began.0.saturating_sub_signed(step_ns));
+            assert_eq!((told.time, told.began), (time, in_events), "{step_ns} {began:?}");
+        }
     }
 }

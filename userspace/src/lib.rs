@@ -27,17 +27,22 @@ pub mod config;
 pub mod envoys;
 pub mod filter;
 pub mod given_cluster;
+pub mod inputs;
+pub mod line_queue;
 pub mod memory;
 pub mod notice;
 pub mod outcome;
 pub mod output;
 pub mod pipeline;
 pub mod progress;
+pub mod recorder;
+pub mod session;
 pub mod signals;
 
 #[cfg(test)]
 mod readme;
 
+pub mod agent;
 pub mod analyze;
 pub mod doctor;
 pub mod run;

@@ -1,6 +1,7 @@
 //! The binary: parses the command line, runs what it says, and turns the outcome into an exit code.
 
 use std::{
+    env,
     io::{self, Write as _},
     process::ExitCode,
 };
@@ -8,8 +9,12 @@ use std::{
 use anyhow::Result;
 use clap::{CommandFactory as _, Parser as _, error::ErrorKind};
 use mtlsnoop::{
+    agent::agent,
     analyze::analyze,
-    cli::{Cli, Command, SchemaOf},
+    cli::{
+        Cli, Command, SchemaOf,
+        agent::{AskedWrongly, asked},
+    },
     config::Contradiction,
     doctor::{self, doctor},
     notice,
@@ -22,7 +27,7 @@ fn main() -> ExitCode {
     match run(Cli::parse().command) {
         Ok(outcome) => outcome.into(),
         Err(error) => {
-            notice::warn(format_args!("{error:#}"));
+            notice::error(format_args!("{error:#}"));
             Outcome::Incomplete.into()
         }
     }
@@ -31,6 +36,7 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<Outcome> {
     match command {
         Command::Trace(arguments) => trace(&arguments.config().unwrap_or_else(|error| wrong_usage(error))),
+        Command::Agent(arguments) => run_agent(arguments.is_check()),
         Command::Analyze(arguments) => {
             analyze(&arguments.config().unwrap_or_else(|error| wrong_usage(error)))
         }
@@ -46,6 +52,21 @@ fn run(command: Command) -> Result<Outcome> {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "mtlsnoop", &mut script);
             print(&script)
+        }
+    }
+}
+
+/// Asked for by the arguments, the environment and the configuration file together.
+fn run_agent(is_check: bool) -> Result<Outcome> {
+    let arguments: Vec<_> = env::args_os().collect();
+    match asked(&arguments) {
+        Ok(_) if is_check => print(b"the configuration is valid\n"),
+        Ok(config) => agent(&config, &|| asked(&arguments).map_err(|error| error.to_string())),
+        Err(AskedWrongly::Usage(error)) => error.exit(),
+        Err(AskedWrongly::Contradiction(error)) => wrong_usage(error),
+        Err(AskedWrongly::File(error)) => {
+            notice::error(error);
+            Ok(Outcome::WrongUsage)
         }
     }
 }

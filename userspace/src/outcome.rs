@@ -2,13 +2,15 @@
 
 use std::{io, process::ExitCode};
 
-/// How a run ended. Wrong usage is not here: it ends a run before it begins.
+/// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// Everything that was asked for was done.
     Done,
     /// Not everything could be done; why was said.
     Incomplete,
+    /// It was asked for wrongly, and did not begin; why was said.
+    WrongUsage,
     /// Done, and there was a finding that is to be a failure.
     Finding,
 }
@@ -29,6 +31,7 @@ impl From<Outcome> for ExitCode {
         Self::from(match outcome {
             Outcome::Done => 0,
             Outcome::Incomplete => 1,
+            Outcome::WrongUsage => 2,
             Outcome::Finding => 3,
         })
     }

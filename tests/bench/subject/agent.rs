@@ -118,7 +118,7 @@ impl Tracer {
         let sink = Box::new(JsonLines::new(BufWriter::with_capacity(64 << 10, io::stdout())));
         let pipeline = Pipeline::with_suspects(Selection::default(), sink);
         let session = Session { pipeline, now: Time::default(), written: Ok(()) };
-        Ok(Self { mode, kernel, session, armer: Armer::new(FIRST_PERIOD, false) })
+        Ok(Self { mode, kernel, session, armer: Armer::new(FIRST_PERIOD) })
     }
 
     fn obey(&mut self, question: u8) -> Result<()> {

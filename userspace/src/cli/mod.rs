@@ -1,5 +1,6 @@
 //! The command line: what can be said, and its help; must not know how anything is done.
 
+pub mod agent;
 mod envoy;
 
 use std::{path::PathBuf, time::Duration};
@@ -10,7 +11,7 @@ use jiff::SignedDuration;
 use mtlsnoop_ebpf::program;
 
 use crate::{
-    cli::envoy::EnvoyArgs,
+    cli::{agent::AgentArgs, envoy::EnvoyArgs},
     config::{self, Analyze, ClusterSource, Color, Contradiction, Doctor, Format, Hooks, Output, Trace},
     filter::Selection,
 };
@@ -89,6 +90,9 @@ pub enum Command {
     /// Trace this node live; needs root
     #[command(after_help = TRACE_EXAMPLES)]
     Trace(TraceArgs),
+    /// Watch this node for good: findings, metrics and Kubernetes Events; needs root
+    #[command(after_help = agent::EXAMPLES)]
+    Agent(Box<AgentArgs>),
     /// Say of recordings and packet captures what a live trace says
     #[command(after_help = ANALYZE_EXAMPLES)]
     Analyze(AnalyzeArgs),
@@ -254,16 +258,12 @@ impl TraceArgs {
     pub fn config(self) -> Result<Trace, Contradiction> {
         let Self { output, cluster, record, duration, capture, disarm_after, kernel_log, envoys, hooks } =
             self;
-        let capture = match capture {
-            Capture::Adaptive => config::Capture::Adaptive,
-            Capture::Always => config::Capture::Always,
-        };
         Trace {
             output: output.config(),
             cluster,
             record,
             duration,
-            capture,
+            capture: capture.into(),
             disarm_after,
             is_kernel_log_shown: kernel_log,
             hooks: hooks.config(),
@@ -284,6 +284,15 @@ impl HooksArgs {
     fn config(self) -> Hooks {
         let Self { btf, without } = self;
         Hooks { btf, without }
+    }
+}
+
+impl From<Capture> for config::Capture {
+    fn from(capture: Capture) -> Self {
+        match capture {
+            Capture::Adaptive => Self::Adaptive,
+            Capture::Always => Self::Always,
+        }
     }
 }
 

@@ -75,6 +75,10 @@ losses! {
     UnknownLink = "unknown_link_type",
     /// Capture: TCP packets with headers that cannot be.
     MalformedPacket = "malformed_packet",
+    /// User space: lines of output that nobody took in time.
+    Output = "lost_output",
+    /// User space: events that the disk did not take.
+    Recording = "lost_recording",
 }
 
 impl Loss {

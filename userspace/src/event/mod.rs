@@ -60,6 +60,29 @@ pub enum Event {
 }
 
 impl Event {
+    /// Stable name of its kind in metrics.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Began(_) => "began",
+            Self::Opened(_) => "opened",
+            Self::Established(_) => "established",
+            Self::Accepted(_) => "accepted",
+            Self::Hello(_) => "hello",
+            Self::FirstBytes(_) => "first_bytes",
+            Self::Reset(_) => "reset",
+            Self::Ended(_) => "ended",
+            Self::Listening(_) => "listening",
+            Self::ListenerClosed(_) => "listener_closed",
+            Self::Cgroup(_) => "cgroup",
+            Self::Cluster(_) => "cluster",
+            Self::Counted(_) => "counted",
+            Self::Tick(_) => "tick",
+            Self::EnvoyLog(_) => "envoy_log",
+            Self::EnvoyClusters(_) => "envoy_clusters",
+            Self::ClusterChanged(_) => "cluster_changed",
+        }
+    }
+
     /// When it happened or became known.
     pub fn time(&self) -> Time {
         match self {

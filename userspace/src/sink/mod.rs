@@ -1,6 +1,8 @@
 //! Where updates go; sinks must not know sources, clocks or what was filtered out and why.
 
+pub mod corrected;
 pub mod json;
+pub mod metrics;
 pub mod record;
 #[cfg(test)]
 pub(crate) mod samples;

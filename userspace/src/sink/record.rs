@@ -32,12 +32,16 @@ pub struct RecordWriter<W> {
     destination: W,
     /// Frames that were not handed on yet.
     pending: Vec<u8>,
+    /// How many these are.
+    pending_events: u64,
+    /// Handed on, in whole frames.
+    written_bytes: u64,
 }
 
 impl<W: Write> RecordWriter<W> {
     /// Begins a recording.
     pub fn new(destination: W) -> Self {
-        Self { destination, pending: recording::header().to_vec() }
+        Self { destination, pending: recording::header().to_vec(), pending_events: 0, written_bytes: 0 }
     }
 
     /// Adds an event.
@@ -46,14 +50,34 @@ impl<W: Write> RecordWriter<W> {
         const PENDING_BYTES_MAX: usize = 256 << 10;
 
         recording::append_frame(event, &mut self.pending)?;
+        self.pending_events += 1;
         if self.pending.len() > PENDING_BYTES_MAX { self.flush() } else { Ok(()) }
     }
 
     /// Hands on everything, in whole frames: what was handed on is read even if the tracer is killed now.
     pub fn flush(&mut self) -> Result<(), WriteError> {
         self.destination.write_all(&self.pending)?;
+        self.destination.flush()?;
+        self.written_bytes += self.pending.len() as u64;
         self.pending.clear();
-        Ok(self.destination.flush()?)
+        self.pending_events = 0;
+        Ok(())
+    }
+
+    /// Bytes that were handed on, in whole frames; after an error more may have been.
+    pub fn written_bytes(&self) -> u64 {
+        self.written_bytes
+    }
+
+    /// Forgets what was not handed on yet; tells how many events that is.
+    pub fn forget_pending(&mut self) -> u64 {
+        self.pending.clear();
+        std::mem::take(&mut self.pending_events)
+    }
+
+    /// What is written to.
+    pub fn destination(&self) -> &W {
+        &self.destination
     }
 
     /// What was written to.

@@ -37,7 +37,7 @@ const OUTSIDE: &[&str] = &[
 const LOGGING: &[&str] = &["log", "tracing", "print", "println", "eprint", "eprintln", "dbg"];
 const EDGES: &[&str] = &["crate::source", "crate::sink", "crate::cli"];
 
-const RULES: [Rule; 6] = [
+const RULES: [Rule; 9] = [
     Rule {
         scope: Scope::Only(&[
             "flow",
@@ -72,6 +72,17 @@ const RULES: [Rule; 6] = [
         scope: Scope::AllBut(&["source::kube*"]),
         never: &[&["kube", "k8s_openapi"]],
         because: "kube stays under the kube source",
+    },
+    Rule { scope: Scope::AllBut(&["agent"]), never: &[&["axum"]], because: "the port stays under the agent" },
+    Rule {
+        scope: Scope::AllBut(&["config"]),
+        never: &[&["serde_saphyr"]],
+        because: "YAML stays under the configuration",
+    },
+    Rule {
+        scope: Scope::AllBut(&["sink::metrics"]),
+        never: &[&["prometheus_client"]],
+        because: "prometheus-client stays under the metrics",
     },
     Rule {
         scope: Scope::AllBut(&["cli", "main"]),

@@ -17,6 +17,7 @@ mod pace;
 mod public_fields;
 #[cfg(test)]
 mod readme;
+mod runs;
 mod told;
 mod tracefs;
 
@@ -24,6 +25,7 @@ pub use error::{NotPermitted, StartError};
 pub use hooks::{Capture, Hook};
 pub use microscope::ArmError;
 pub use offsets::OffsetError;
+pub use runs::Ran;
 
 use std::{
     os::fd::AsFd as _,
@@ -63,7 +65,10 @@ use crate::{
 /// Time passes for the core in steps of this, also when nothing happens.
 const TICK_NS: u64 = 100 * MILLISECOND_NS;
 
-/// First bytes without data, with the ring's own header of 8 bytes (`BPF_RINGBUF_HDR_SZ`, include/uapi/linux/bpf.h).
+/// The ring's own bytes before each record, which are rounded up to as many (`BPF_RINGBUF_HDR_SZ`, include/uapi/linux/bpf.h).
+const RECORD_HEADER_BYTES: u64 = 8;
+
+/// First bytes without data, with the ring's own header.
 const SMALLEST_RECORD_BYTES: u32 = 40 + 8;
 
 /// Most cgroups that are remembered as named; after that all are named again when they are seen.
@@ -91,6 +96,8 @@ pub struct Options {
     pub btf: PathBuf,
     /// Programs that are not to be used, so that what comes after them is.
     pub without: Vec<String>,
+    /// Name of the node, where `uname -n` does not tell it: within a pod that tells the pod.
+    pub node: Option<Box<str>>,
 }
 
 impl Default for Options {
@@ -101,6 +108,7 @@ impl Default for Options {
             kernel_log: false,
             btf: PathBuf::from(offsets::KERNEL_BTF),
             without: Vec::new(),
+            node: None,
         }
     }
 }
@@ -118,6 +126,7 @@ impl Options {
 /// file descriptors of this process, and nothing is pinned.
 pub struct Kernel {
     ring: RingBuf<MapData>,
+    ring_bytes: u32,
     /// How many of the smallest records the ring holds.
     ring_records: u32,
     counters: PerCpuArray<MapData, u64>,
@@ -134,6 +143,8 @@ pub struct Kernel {
     microscope: Option<Microscope>,
     listeners_at: Time,
     undecodable: u64,
+    /// Most of the ring that a look has found full since somebody asked, in bytes.
+    fullest_bytes: u64,
     counted: Counters,
     last_tick: Time,
     pace: Pace,
@@ -159,18 +170,17 @@ impl Kernel {
             .transpose()
             .map_err(StartError::Logger)?;
         let now = clock.now();
-        let node = nix::sys::utsname::uname()
-            .map_or_else(|_| String::new(), |name| name.nodename().to_string_lossy().into_owned());
+        let node = options.node.clone().unwrap_or_else(node_name);
         let capture = match options.capture {
             Capture::Always => event::Capture::Always,
             Capture::Sentinel | Capture::Adaptive => event::Capture::Adaptive,
         };
-        let mut waiting =
-            vec![Event::Began(Began { time: now, node: node.into_boxed_str(), capture, looks_up: false })];
+        let mut waiting = vec![Event::Began(Began { time: now, node, capture, looks_up: false })];
         let mount = root.as_ref().map(Root::path);
         waiting.extend(listeners::listening(now, mount).into_iter().map(Event::Listening));
         Ok(Self {
             ring,
+            ring_bytes: options.ring_bytes,
             ring_records: options.ring_bytes / SMALLEST_RECORD_BYTES,
             counters,
             clock,
@@ -183,6 +193,7 @@ impl Kernel {
             microscope,
             listeners_at: now,
             undecodable: 0,
+            fullest_bytes: 0,
             counted: Counters::default(),
             last_tick: now,
             pace: Pace::default(),
@@ -230,9 +241,30 @@ impl Kernel {
         }
     }
 
+    /// This moment, in the time of events.
+    pub fn now(&self) -> Time {
+        self.clock.now()
+    }
+
+    /// How far the calendar was set forward since the start, or back: events go on as if it had not been.
+    pub fn calendar_step_ns(&self) -> i64 {
+        self.clock.step_ns()
+    }
+
     /// How many control groups are watched closely.
     pub fn armed(&self) -> usize {
         self.microscope.as_ref().map_or(0, Microscope::armed)
+    }
+
+    /// How full the ring was at most when it was looked at since the last call, from 0 to 1.
+    pub fn take_ring_fill(&mut self) -> f64 {
+        let fullest = u32::try_from(std::mem::take(&mut self.fullest_bytes)).unwrap_or(u32::MAX);
+        (f64::from(fullest) / f64::from(self.ring_bytes.max(1))).min(1.0)
+    }
+
+    /// What the programs cost so far, where the kernel counts it.
+    pub fn runs(&self) -> Vec<Ran> {
+        runs::of(&self.programs)
     }
 
     /// Detaches what was attached at the start and leaves it loaded, so that what it costs can be measured.
@@ -284,6 +316,7 @@ impl Kernel {
         let Self {
             ring, clock, failed_connects, public_fields, told, own, cgroups, named, undecodable, ..
         } = self;
+        let mut bytes = 0;
         let mut pass = |decoded: Decoded| {
             let is_news = told.as_mut().is_none_or(|told| told.is_news(&decoded));
             if !own.is_own(&decoded) && is_news {
@@ -293,12 +326,14 @@ impl Kernel {
         };
         for _ in 0..self.ring_records {
             let Some(item) = ring.next() else { break };
+            bytes += (item.len() as u64).next_multiple_of(8) + RECORD_HEADER_BYTES;
             match decode::decode(&item, clock) {
                 Ok(decoded) => failed_connects.pass(public_fields.complete(decoded), &mut pass),
                 Err(_) => *undecodable += 1,
             }
         }
         failed_connects.drained(&mut pass);
+        self.fullest_bytes = self.fullest_bytes.max(bytes);
     }
 
     /// Detaches, drains what is left and gives the final count.
@@ -336,6 +371,13 @@ impl Kernel {
             sink(Event::Counted(counted));
         }
     }
+}
+
+/// Name of this machine, as `uname -n` tells.
+pub fn node_name() -> Box<str> {
+    nix::sys::utsname::uname()
+        .map_or_else(|_| String::new(), |name| name.nodename().to_string_lossy().into_owned())
+        .into()
 }
 
 /// Gives the path of a socket's cgroup before the event that first mentions it.

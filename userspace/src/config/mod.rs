@@ -1,6 +1,11 @@
 //! What a run was asked for, checked; must not know how it is said on the command line.
 
+mod agent;
+pub mod file;
+
 use std::{path::PathBuf, time::Duration};
+
+pub use agent::Agent;
 
 use crate::filter::Selection;
 

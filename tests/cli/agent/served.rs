@@ -1,0 +1,79 @@
+//! What the port answers.
+
+use std::{
+    io::Write as _,
+    net::TcpStream,
+    process::{Command, Stdio},
+};
+
+use mtlsnoop_tests::{program, wait};
+
+use crate::{
+    agent::{Agent, load},
+    program::run,
+};
+
+#[test]
+fn probes_and_metrics_are_answered() {
+    let Some(agent) = Agent::start(&[], Stdio::null()) else { return };
+    for path in ["/livez", "/readyz"] {
+        let answer = agent.get(path);
+        assert_eq!((answer.status, answer.body.as_str()), (200, "{\"ok\":true}\n"), "{path}");
+        assert!(answer.headers.contains("content-type: application/json"), "{answer:?}");
+    }
+    let nowhere = agent.get("/");
+    assert_eq!(nowhere.status, 404);
+    assert!(nowhere.body.contains("/metrics"), "{nowhere:?}");
+    assert_eq!(agent.ask("POST /metrics HTTP/1.1\r\nHost: node\r\nContent-Length: 0\r\n\r\n").status, 405);
+    load::exchange(10);
+    wait::until_true("ends in the metrics", wait::LONG, || {
+        Ok(agent.metric("mtlsnoop_connections_total{result=\"seen\"}") >= 20.0)
+    })
+    .unwrap();
+    let metrics = agent.get("/metrics");
+    assert!(metrics.headers.contains("content-type: text/plain; version=0.0.4"), "{}", metrics.headers);
+    for name in ["mtlsnoop_events_total{kind=\"ended\"}", "mtlsnoop_lost_total{loss=\"lost_ended\"} 0\n"] {
+        assert!(metrics.body.contains(name), "{name} in {}", metrics.body);
+    }
+    assert!(agent.metric("mtlsnoop_hook_attached{hook=\"ends of sockets\"") > 0.0);
+    let request = "GET /metrics HTTP/1.1\r\nHost: node\r\nAccept: application/openmetrics-text\r\n\r\n";
+    assert!(agent.ask(request).body.ends_with("# EOF\n"));
+}
+
+#[test]
+fn promtool_has_nothing_to_say_about_the_metrics() {
+    let Some(agent) = Agent::start(&[], Stdio::null()) else { return };
+    load::exchange(10);
+    wait::until_true("ends in the metrics", wait::LONG, || {
+        Ok(agent.metric("mtlsnoop_connections_total{result=\"seen\"}") >= 20.0)
+    })
+    .unwrap();
+    let promtool = program::system("promtool").unwrap();
+    let mut check = Command::new(promtool)
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    check.stdin.take().unwrap().write_all(agent.get("/metrics").body.as_bytes()).unwrap();
+    let output = check.wait_with_output().unwrap();
+    let said = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+    assert!(output.status.success() && said.iter().all(String::is_empty), "{said:?}");
+}
+
+#[test]
+fn who_says_nothing_keeps_nobody_from_the_port() {
+    let Some(agent) = Agent::start(&[], Stdio::null()) else { return };
+    let silent: Vec<_> = (0..63).map(|_| TcpStream::connect(agent.address).unwrap()).collect();
+    assert_eq!(agent.get("/livez").status, 200);
+    drop(silent);
+}
+
+#[test]
+fn a_port_in_use_is_an_error_that_says_what_to_do() {
+    let Some(agent) = Agent::start(&[], Stdio::null()) else { return };
+    let address = agent.address.to_string();
+    run(&["agent", "--cluster", "none", "--listen", &address])
+        .fails_with(1, &[&address, "Address already in use", "--listen"]);
+}
