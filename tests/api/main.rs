@@ -8,4 +8,5 @@ mod lists;
 mod program;
 mod refusals;
 mod served;
+mod source;
 mod watches;

@@ -29,13 +29,13 @@ pub struct Service<'a> {
     pub pods: &'a [&'a Pod],
 }
 
-/// Writes pods, Services, and the mesh's own objects to a file.
-pub fn write(path: &Path, pods: &[&Pod], services: &[Service<'_>], mesh: &[Value]) -> Result<()> {
-    std::fs::write(path, serde_json::to_vec_pretty(&list(pods, services, mesh))?)
+/// Writes a list to a file.
+pub fn write(path: &Path, list: &Value) -> Result<()> {
+    std::fs::write(path, serde_json::to_vec_pretty(list)?)
         .with_context(|| format!("could not write {}", path.display()))
 }
 
-/// The list as JSON.
+/// Pods, Services, and the mesh's own objects as a list.
 pub fn list(pods: &[&Pod], services: &[Service<'_>], mesh: &[Value]) -> Value {
     let mut items: Vec<Value> = pods.iter().map(|pod| pod_object(pod)).collect();
     items.extend(services.iter().map(service_object));

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use anyhow::Result;
+use serde_json::Value;
 
 use crate::certificate::{Authority, DEFAULT_IDENTITY};
 use crate::cluster::Cluster;
@@ -130,6 +131,12 @@ impl Scene {
     /// Writes what `kubectl` would print of the scene, and tells where.
     pub fn cluster_file(&self) -> Result<PathBuf> {
         let path = self.cluster.folder().join("cluster.json");
+        kubectl::write(&path, &self.objects())?;
+        Ok(path)
+    }
+
+    /// The scene's objects: what `kubectl` would print as a list.
+    pub fn objects(&self) -> Value {
         let backend = [&self.backend];
         let port_name = format!("tcp-{}", self.service);
         let service = Service {
@@ -139,7 +146,6 @@ impl Scene {
             cluster_ip: None,
             pods: &backend,
         };
-        kubectl::write(&path, &[&self.client, &self.backend, &self.outsider], &[service], &[])?;
-        Ok(path)
+        kubectl::list(&[&self.client, &self.backend, &self.outsider], &[service], &[])
     }
 }

@@ -56,7 +56,13 @@ impl Tracer {
     /// Starts `mtlsnoop trace` on this machine and waits until everything is attached.
     pub fn start(cluster: &Cluster, arguments: &[&str]) -> Result<Self> {
         let folder = folder(cluster)?;
-        Self::launch(cluster, Launch::new(&program::TRACER.find()?, &folder), arguments)
+        Self::launch(cluster, Launch::new(&program::TRACER.find()?, &folder), "trace", arguments)
+    }
+
+    /// Starts `mtlsnoop agent`, which goes on until it is stopped.
+    pub fn start_agent(cluster: &Cluster, arguments: &[&str]) -> Result<Self> {
+        let folder = folder(cluster)?;
+        Self::launch(cluster, Launch::new(&program::TRACER.find()?, &folder), "agent", arguments)
     }
 
     /// Starts it as somebody who is not root.
@@ -64,13 +70,13 @@ impl Tracer {
         let folder = folder(cluster)?;
         let (setpriv, before) = privileges.setpriv()?;
         let launch = Launch::new(&setpriv, &folder).args(before).args([privilege::tracer(cluster.folder())?]);
-        Self::launch(cluster, launch, arguments)
+        Self::launch(cluster, launch, "trace", arguments)
     }
 
-    fn launch(cluster: &Cluster, launch: Launch, arguments: &[&str]) -> Result<Self> {
+    fn launch(cluster: &Cluster, launch: Launch, subcommand: &str, arguments: &[&str]) -> Result<Self> {
         let group = cluster.cgroup().join("tracer");
         std::fs::create_dir_all(&group)?;
-        let mut process = launch.in_cgroup(&group).args(["trace"]).args(arguments).piped().start()?;
+        let mut process = launch.in_cgroup(&group).args([subcommand]).args(arguments).piped().start()?;
         let lines = Arc::default();
         let reader = process.take_stdout().map(|stdout| read_lines(stdout, Arc::clone(&lines)));
         process.wait_for_stderr("the tracer to be ready", |line| line.starts_with(READY))?;
@@ -146,6 +152,12 @@ impl Tracer {
             reader.join().ok().context("the reader of the tracer's lines panicked")?;
         }
         Ok(Ended { status, lines: self.lines(), stderr: self.process.stderr() })
+    }
+
+    /// Stops it as the kubelet does, with SIGTERM, and waits for its end.
+    pub fn terminate(self) -> Result<Ended> {
+        self.process.signal(Signal::SIGTERM)?;
+        self.wait_for_end()
     }
 
     /// Ends it with SIGKILL, as the system's out-of-memory killer does.

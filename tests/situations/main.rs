@@ -162,7 +162,7 @@ fn write_cluster_file(cluster: &Cluster, situations: &[Situation], places: &[Pla
         .collect();
     let declared: Vec<_> =
         situations.iter().zip(places).flat_map(|(situation, place)| place.declared(situation)).collect();
-    kubectl::write(&path, &pods, &services, &declared)?;
+    kubectl::write(&path, &kubectl::list(&pods, &services, &declared))?;
     Ok(path)
 }
 
