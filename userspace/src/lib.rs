@@ -29,6 +29,7 @@ pub mod filter;
 pub mod given_cluster;
 pub mod inputs;
 pub mod line_queue;
+pub mod live_cluster;
 pub mod memory;
 pub mod notice;
 pub mod outcome;

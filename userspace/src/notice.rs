@@ -9,6 +9,7 @@ use std::{
     },
 };
 
+use log::{Log, Metadata, Record};
 use serde::Serialize;
 
 use crate::line_queue::LineQueue;
@@ -140,6 +141,40 @@ fn json(level: Level, message: &dyn Display) -> String {
 pub fn show_kernel_log() {
     // Fails only when there is a log already; then that one shows it.
     let _ = env_logger::Builder::new().filter_module("mtlsnoop", log::LevelFilter::Trace).try_init();
+}
+
+/// What parts of the program write to the log is told like everything else.
+pub fn show_log() {
+    // Fails only when there is a log already; then that one shows it.
+    if log::set_logger(&Told).is_ok() {
+        log::set_max_level(log::LevelFilter::Debug);
+    }
+}
+
+/// The log of this program, told to people; that of its libraries is not.
+struct Told;
+
+impl Log for Told {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target().starts_with(env!("CARGO_CRATE_NAME")) && is_told(level_of(metadata.level()))
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if self.enabled(record.metadata()) {
+            tell(level_of(record.level()), record.args());
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+fn level_of(level: log::Level) -> Level {
+    match level {
+        log::Level::Error => Level::Error,
+        log::Level::Warn => Level::Warn,
+        log::Level::Info => Level::Info,
+        log::Level::Debug | log::Level::Trace => Level::Debug,
+    }
 }
 
 #[cfg(test)]

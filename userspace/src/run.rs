@@ -5,11 +5,11 @@ use tokio::runtime;
 
 use crate::{
     arming::Armer,
-    config::{Capture, ClusterSource, Trace},
+    config::{Capture, ClusterSource, Contradiction, Trace},
     envoys::ToldLive,
     given_cluster::GivenCluster,
     inputs::{Input, Inputs},
-    memory,
+    live_cluster, memory,
     notice::{self, Level},
     outcome::Outcome,
     output,
@@ -17,7 +17,10 @@ use crate::{
     recorder::Recorder,
     session::{Parts, Session},
     sink::record::Target,
-    source::kernel::{self, Kernel, Options},
+    source::{
+        kernel::{self, Kernel, Options},
+        kube::Kube,
+    },
 };
 
 /// Traces until it is told to end.
@@ -26,8 +29,14 @@ pub fn trace(config: &Trace) -> Result<Outcome> {
         notice::set_level(Level::Debug);
     }
     let cluster = GivenCluster::read(&config.cluster, config.output.is_verbose)?;
-    if config.output.is_verbose && config.cluster == ClusterSource::Auto {
-        notice::warn("no cluster is known; `--cluster FILE` adds names of pods and Services");
+    let kube = live_cluster::start(&config.cluster, config.kubeconfig.as_deref(), config.node.as_deref())?;
+    if kube.is_none() && config.cluster == ClusterSource::Auto {
+        if config.output.selection.is_of_pods() {
+            return Err(Contradiction::PodsWithoutCluster.into());
+        }
+        if config.output.is_verbose {
+            notice::warn("no cluster is around; `--cluster FILE` adds names of pods and Services");
+        }
     }
     let envoys = ToldLive::start(&config.envoys, config.output.is_verbose)?;
     let target = config.record.as_deref().map(Target::prepare).transpose()?;
@@ -36,12 +45,12 @@ pub fn trace(config: &Trace) -> Result<Outcome> {
     }
     let runtime =
         runtime::Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;
-    runtime.block_on(live(config, cluster, envoys, target))
+    runtime.block_on(live(config, (cluster, kube), envoys, target))
 }
 
 async fn live(
     config: &Trace,
-    cluster: GivenCluster,
+    (cluster, kube): (GivenCluster, Option<Kube>),
     envoys: ToldLive,
     target: Option<Target>,
 ) -> Result<Outcome> {
@@ -52,11 +61,13 @@ async fn live(
         Capture::Always => kernel::Capture::Always,
     };
     let kernel_log = config.is_kernel_log_shown;
-    let options = Options { capture, kernel_log, ..Options::for_hooks(&config.hooks) };
+    let options =
+        Options { capture, kernel_log, node: config.node.clone(), ..Options::for_hooks(&config.hooks) };
     let mut kernel = Kernel::start(&options)?;
     memory::give_back();
     let mut session = Session::new(Parts {
         cluster,
+        kube,
         envoys,
         recorder: target.map(Recorder::begin).transpose()?,
         pipeline: Pipeline::with_suspects(config.output.selection.clone(), output::open(&config.output)),

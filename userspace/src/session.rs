@@ -13,13 +13,15 @@ use crate::{
     outcome::OutputError,
     pipeline::Pipeline,
     recorder::Recorder,
-    source::kernel::Kernel,
+    source::{kernel::Kernel, kube::Kube},
 };
 
 /// What a session is made of.
 pub struct Parts {
     /// The cluster that the run is told to know.
     pub cluster: GivenCluster,
+    /// The cluster that is around.
+    pub kube: Option<Kube>,
     /// What Envoys say themselves.
     pub envoys: ToldLive,
     /// Where events are recorded.
@@ -52,6 +54,7 @@ impl Session {
     /// Takes what happened since the last call; tells how soon to do it again.
     pub fn drain(&mut self, kernel: &mut Kernel) -> Duration {
         let pause = kernel.drain(&mut |event| self.event(event));
+        self.learn(kernel.now());
         self.hear(kernel.now(), kernel.calendar_step_ns());
         self.flush();
         let suspects = self.parts.pipeline.take_suspects();
@@ -67,6 +70,9 @@ impl Session {
         self.parts.envoys.finish(self.now.max(now), step_ns, &mut |event| said.push(event));
         for event in said {
             self.event(event);
+        }
+        if let Some(kube) = self.parts.kube.take() {
+            kube.stop();
         }
         self.parts.armer.finish();
         self.flush();
@@ -101,9 +107,25 @@ impl Session {
         self.events.iter().map(|(kind, count)| (*kind, *count))
     }
 
+    /// The cluster that is around.
+    pub fn kube(&self) -> Option<&Kube> {
+        self.parts.kube.as_ref()
+    }
+
     /// What events mean.
     pub fn pipeline(&self) -> &Pipeline {
         &self.parts.pipeline
+    }
+
+    /// What became known of the cluster; what the core lacks is looked up.
+    fn learn(&mut self, now: Time) {
+        let Parts { kube: Some(kube), pipeline, .. } = &mut self.parts else { return };
+        kube.look_up(pipeline.take_lookups());
+        let mut learned = Vec::new();
+        kube.poll(now, &mut |event| learned.push(event));
+        for event in learned {
+            self.event(event);
+        }
     }
 
     /// What Envoys said since the last time; those that are accused are asked.
@@ -119,10 +141,11 @@ impl Session {
 
     fn event(&mut self, event: Event) {
         self.now = self.now.max(event.time());
-        let Self { parts: Parts { cluster, envoys, recorder, pipeline, .. }, output, node, events, .. } =
-            self;
-        let mut take = |event: Event| {
-            if let Event::Began(began) = &event {
+        let Self { parts, output, node, events, .. } = self;
+        let Parts { cluster, kube, envoys, recorder, pipeline, .. } = parts;
+        let mut take = |mut event: Event| {
+            if let Event::Began(began) = &mut event {
+                began.looks_up = kube.is_some();
                 *node = Some(began.node.clone());
             }
             *events.entry(event.kind()).or_default() += 1;

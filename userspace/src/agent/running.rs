@@ -12,14 +12,14 @@ use std::{
 use anyhow::{Context as _, Result};
 
 use crate::{
-    agent::{Reread, health, output, reread::Watched, status::Status},
+    agent::{Reread, api, health, output, reread::Watched, status::Status},
     arming::Armer,
     config::{Agent, Capture, Envoys},
     envoys::ToldLive,
     event::time::SECOND_NS,
     given_cluster::GivenCluster,
     line_queue::LineQueue,
-    memory,
+    live_cluster, memory,
     notice::{self, Level},
     outcome::Outcome,
     pipeline::Pipeline,
@@ -30,7 +30,10 @@ use crate::{
         metrics::{Metrics, health::Health},
         record::Target,
     },
-    source::kernel::{self, Kernel, Options},
+    source::{
+        kernel::{self, Kernel, Options},
+        kube::Kube,
+    },
 };
 
 /// How often it looks after itself.
@@ -62,6 +65,8 @@ impl Running {
     pub(super) fn start(config: &Agent, metrics: Metrics, status: Arc<Status>) -> Result<Self> {
         let is_verbose = notice::is_told(Level::Debug);
         let cluster = GivenCluster::read(&config.cluster, is_verbose)?;
+        let kube =
+            live_cluster::start(&config.cluster, config.kubeconfig.as_deref(), config.node.as_deref())?;
         let asked = Envoys { are_asked: config.asks_proxies, ..Envoys::default() };
         let envoys = ToldLive::start(&asked, is_verbose)?;
         let target = match &config.record {
@@ -84,7 +89,7 @@ impl Running {
         Ok(Self {
             config: config.clone(),
             kernel,
-            session: Session::new(Parts { cluster, envoys, recorder, pipeline, armer }),
+            session: Session::new(Parts { cluster, kube, envoys, recorder, pipeline, armer }),
             metrics,
             status,
             stdout,
@@ -117,7 +122,8 @@ impl Running {
     fn beat(&mut self) {
         let health = self.health();
         self.metrics.health(health);
-        self.status.set_not_ready(Vec::new());
+        let api = self.session.kube().map(Kube::state);
+        self.status.set_not_ready(api.as_ref().map(api::not_ready).unwrap_or_default());
         self.look_at_output();
         self.look_at_calendar();
     }
@@ -125,7 +131,8 @@ impl Running {
     fn health(&mut self) -> Health {
         let recording = self.recording_lost.iter().map(|lost| ("recording", lost.load(Ordering::Relaxed)));
         let output_lost = [("stdout", self.stdout.lost())].into_iter().chain(recording).collect();
-        Health { output_lost, ..health::read(&self.session, &mut self.kernel, self.session.now()) }
+        let kube = self.session.kube().map(|kube| api::health(&kube.state()));
+        Health { kube, output_lost, ..health::read(&self.session, &mut self.kernel, self.session.now()) }
     }
 
     fn look_at_output(&mut self) {

@@ -118,13 +118,19 @@ pub enum Command {
 pub struct TraceArgs {
     #[command(flatten)]
     output: OutputArgs,
-    /// Where names of pods and Services come from: `auto`, `none`, or a file
+    /// Where names of pods and Services come from: the Kubernetes API if there is one (`auto`), nowhere (`none`), or a file
     ///
     /// A file holds what `kubectl get pods,services,endpointslices -A -o json` prints; where Istio is installed,
     /// `destinationrules,peerauthentications,serviceentries,workloadentries` belong to it too, and the `ConfigMap` `istio` may
-    /// follow. It is read once, at the start. `auto` knows of no cluster yet, so that it is the same as `none`.
+    /// follow. It is read once, at the start.
     #[arg(long, value_name = "auto|none|FILE", default_value = "auto", value_parser = cluster_source, value_hint = ValueHint::FilePath)]
     cluster: ClusterSource,
+    /// Reach the Kubernetes API as FILE says; by default as a pod does, else by KUBECONFIG or ~/.kube/config
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, env = "MTLSNOOP_KUBECONFIG", hide_env_values = true)]
+    kubeconfig: Option<PathBuf>,
+    /// Name of this node in the cluster, as `spec.nodeName` of its pods has it; `uname -n` by default
+    #[arg(long, value_name = "NAME", env = "MTLSNOOP_NODE", hide_env_values = true)]
+    node: Option<String>,
     /// Record to FILE, for `mtlsnoop analyze`
     ///
     /// The recording holds connections, client hellos and at most 64 first bytes of their answers, and no other
@@ -256,11 +262,24 @@ enum Capture {
 impl TraceArgs {
     /// What was asked for, checked.
     pub fn config(self) -> Result<Trace, Contradiction> {
-        let Self { output, cluster, record, duration, capture, disarm_after, kernel_log, envoys, hooks } =
-            self;
+        let Self {
+            output,
+            cluster,
+            kubeconfig,
+            node,
+            record,
+            duration,
+            capture,
+            disarm_after,
+            kernel_log,
+            envoys,
+            hooks,
+        } = self;
         Trace {
             output: output.config(),
             cluster,
+            kubeconfig,
+            node: node.map(Into::into),
             record,
             duration,
             capture: capture.into(),
@@ -384,6 +403,8 @@ mod tests {
         let expected = Trace {
             output: quiet_text(),
             cluster: ClusterSource::Auto,
+            kubeconfig: None,
+            node: None,
             record: None,
             duration: None,
             capture: crate::config::Capture::Always,
@@ -398,7 +419,7 @@ mod tests {
     #[test]
     fn every_flag_of_a_trace_arrives() {
         let line = "mtlsnoop trace -o json --all -n a -n b -p c/d --fail-on-finding --color never -v -w f --duration 1h30m \
-                    --cluster c.json --capture adaptive --disarm-after 30s --kernel-log --btf t --without-hook reset_sent --without-hook socket_state \
+                    --cluster c.json --kubeconfig k --node n --capture adaptive --disarm-after 30s --kernel-log --btf t --without-hook reset_sent --without-hook socket_state \
                     --envoy-log l --envoy-log - --config-dump d --config-dump auto";
         let Ok(Command::Trace(arguments)) = parsed(line) else { panic!("{line}") };
         let expected = Trace {
@@ -414,6 +435,8 @@ mod tests {
                 is_verbose: true,
             },
             cluster: ClusterSource::File("c.json".into()),
+            kubeconfig: Some("k".into()),
+            node: Some("n".into()),
             record: Some("f".into()),
             duration: Some(Duration::from_mins(90)),
             capture: crate::config::Capture::Adaptive,

@@ -100,6 +100,10 @@ pub struct Trace {
     pub output: Output,
     /// Where knowledge of the cluster comes from.
     pub cluster: ClusterSource,
+    /// How to reach the Kubernetes API, if not from within.
+    pub kubeconfig: Option<PathBuf>,
+    /// Name of the node; none where `uname -n` tells it.
+    pub node: Option<Box<str>>,
     /// Where to record to.
     pub record: Option<PathBuf>,
     /// After how long to end; none to go on.
@@ -134,8 +138,8 @@ pub struct Analyze {
 pub enum Contradiction {
     /// Pods are asked for, and nothing tells of pods.
     #[error(
-        "-n and -p select pods, and nothing here tells which address is which pod: add `--cluster FILE`, where FILE holds what \
-         `kubectl get pods,services,endpointslices -A -o json` prints"
+        "-n and -p select pods, and nothing here tells which address is which pod: there is no Kubernetes API around (`--kubeconfig FILE`). Add \
+         `--cluster FILE`, where FILE holds what `kubectl get pods,services,endpointslices -A -o json` prints"
     )]
     PodsWithoutCluster,
     /// Running proxies are to be asked afterwards.
@@ -149,8 +153,8 @@ pub enum Contradiction {
 impl Trace {
     /// Says what makes no sense together.
     pub fn check(self) -> Result<Self, Contradiction> {
-        let has_cluster = matches!(self.cluster, ClusterSource::File(_));
-        if self.output.selection.is_of_pods() && !has_cluster {
+        // Whether a cluster is around is known later.
+        if self.output.selection.is_of_pods() && self.cluster == ClusterSource::None {
             return Err(Contradiction::PodsWithoutCluster);
         }
         Ok(self)
@@ -198,12 +202,14 @@ mod tests {
             (&[] as &[&str], ClusterSource::Auto, Ok(()), Ok(())),
             (&[], ClusterSource::None, Ok(()), Ok(())),
             (&["default"], file(), Ok(()), Ok(())),
-            (&["default"], ClusterSource::Auto, impossible, Ok(())),
+            (&["default"], ClusterSource::Auto, Ok(()), Ok(())),
             (&["default"], ClusterSource::None, impossible, impossible),
         ] {
             let trace = Trace {
                 output: output(namespaces),
                 cluster: cluster.clone(),
+                kubeconfig: None,
+                node: None,
                 record: None,
                 duration: None,
                 capture: Capture::Always,
