@@ -13,6 +13,11 @@ pub(crate) struct Described {
     /// Folders of the node, and where the container sees them, read-only.
     pub(crate) mounts: Vec<(String, String)>,
     pub(crate) memory_limit_bytes: u64,
+    pub(crate) memory_request_bytes: u64,
+    /// What the tracer is started with.
+    pub(crate) arguments: Vec<String>,
+    /// The agent's configuration file.
+    pub(crate) config: String,
 }
 
 impl Described {
@@ -21,8 +26,9 @@ impl Described {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("deploy/manifests/mtlsnoop.yaml");
         let text = fs::read_to_string(&path).with_context(|| format!("could not read {}", path.display()))?;
         let objects: Vec<Value> = serde_saphyr::from_multiple(&text)?;
-        let agents = objects.iter().find(|object| object["kind"] == "DaemonSet");
-        let pod = &agents.context("there is no DaemonSet")?["spec"]["template"]["spec"];
+        let find = |kind: &str| objects.iter().find(|object| object["kind"] == kind);
+        let pod = &find("DaemonSet").context("there is no DaemonSet")?["spec"]["template"]["spec"];
+        let config = find("ConfigMap").and_then(|map| map["data"]["config.yaml"].as_str());
         let container = &pod["containers"][0];
         let context = &container["securityContext"];
         ensure!(context["readOnlyRootFilesystem"] == true, "the root is not read-only");
@@ -34,6 +40,9 @@ impl Described {
             capabilities: texts(&context["capabilities"]["add"]),
             mounts: mounts(pod, container),
             memory_limit_bytes: mebibytes(&container["resources"]["limits"]["memory"])? << 20,
+            memory_request_bytes: mebibytes(&container["resources"]["requests"]["memory"])? << 20,
+            arguments: texts(&container["args"]),
+            config: config.context("there is no configuration")?.to_owned(),
         })
     }
 

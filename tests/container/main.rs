@@ -5,8 +5,20 @@
 
 #![cfg(test)]
 
+use std::{fs, time::Duration};
+
 use anyhow::{Result, ensure};
-use mtlsnoop_tests::interrupt;
+use data_encoding::HEXLOWER;
+use mtlsnoop_tests::{
+    client::Sending,
+    cluster::Cluster,
+    interception::{Interception, SIDECAR_UID},
+    interrupt,
+    netns::Netns,
+    scene::SceneSpec,
+    server::Backend,
+    wait,
+};
 use serde_json::Value;
 
 mod described;
@@ -14,6 +26,9 @@ mod runtime;
 
 use described::Described;
 use runtime::Runtime;
+
+/// A real hello of Envoy, as hexadecimal digits with comments.
+const HELLO: &str = include_str!("../../userspace/src/tls/testdata/istio_tls12.hex");
 
 /// What `mtlsnoop doctor` says in such a container.
 fn examined(runtime: &Runtime, container: &Described) -> Result<Value> {
@@ -60,5 +75,78 @@ fn without_the_nodes_control_groups_it_sees_its_own_only() -> Result<()> {
     let examined = examined(&Runtime::start()?, &blind)?;
     let root = examined["cgroup"]["root"].as_str().unwrap_or_default();
     ensure!(!root.starts_with(whole.cgroups()?), "the control groups are taken from {root}");
+    Ok(())
+}
+
+/// The incident in small, seen from within the container: a suspect in another pod arms the microscope for it, through the
+/// node's control groups, and containers have their names.
+#[test]
+fn a_finding_in_another_pod_is_certain() -> Result<()> {
+    interrupt::catch()?;
+    let (container, runtime, netns) = (Described::by_the_manifest()?, Runtime::start()?, Netns::create()?);
+    let scene = SceneSpec::new("redis", 6379).client(|pod| pod.interception(Interception::Nothing));
+    let mut scene = scene.start(Cluster::start()?)?;
+    scene.serve(Backend::Answers)?;
+    fs::copy(scene.cluster_file()?, runtime.recordings().join("cluster.json"))?;
+    let arguments = "trace -o json --capture adaptive --verbose --cluster /recordings/cluster.json";
+    let arguments: Vec<String> = arguments.split(' ').map(str::to_owned).collect();
+    let mut tracer = runtime.start_tracer(&container, &arguments, &netns)?;
+    tracer.wait_until_said("tracing")?;
+    let greet = || {
+        let hello: Vec<u8> = hello()?;
+        let sending = Sending::pieces(&[&hello]).as_id(SIDECAR_UID).waiting(Duration::from_secs(1));
+        sending.run(scene.client.sidecar_container()?, scene.address())
+    };
+    greet()?;
+    tracer.wait_until_said("closely")?;
+    greet()?;
+    let finding = wait::until("a finding that is certain", wait::LONG, || {
+        tracer.line(|line| line["kind"] == "finding" && line["confidence"] == "certain")
+    })?;
+    for (key, value) in [("/client/container", "istio-proxy"), ("/server/pod", "redis-0")] {
+        ensure!(
+            finding.pointer(key).is_some_and(|found| found == value),
+            "{key} is not {value}: {finding:#}"
+        );
+    }
+    Ok(())
+}
+
+fn hello() -> Result<Vec<u8>> {
+    let digits: String = HELLO.lines().filter(|line| !line.starts_with('#')).map(str::trim).collect();
+    Ok(HEXLOWER.decode(digits.as_bytes())?)
+}
+
+#[test]
+fn the_agent_becomes_ready_within_its_memory_and_ends_when_it_is_told() -> Result<()> {
+    interrupt::catch()?;
+    let (container, runtime, netns) = (Described::by_the_manifest()?, Runtime::start()?, Netns::create()?);
+    netns.run("ip", &["link", "set", "lo", "up"], "")?;
+    let mut agent = runtime.start_tracer(&container, &container.arguments, &netns)?;
+    let get = |path: &str| {
+        let address = format!("http://127.0.0.1:9469{path}");
+        netns.run("curl", &["--silent", "--show-error", "--fail", "--noproxy", "*", &address], "")
+    };
+    wait::until("the agent to be ready", wait::LONG, || {
+        agent.check_alive()?;
+        Ok(get("/readyz").ok())
+    })?;
+    get("/livez")?;
+    let metrics = get("/metrics")?;
+    for wanted in [
+        "mtlsnoop_build_info{",
+        "mtlsnoop_hook_attached{hook=\"ends of sockets\",program=\"socket_destroyed\"} 1",
+    ] {
+        ensure!(metrics.contains(wanted), "no {wanted} in:\n{metrics}");
+    }
+    let peak = agent.memory_bytes("memory.max_usage_in_bytes", "memory.peak")?;
+    let usage = agent.memory_bytes("memory.usage_in_bytes", "memory.current")?;
+    eprintln!("memory of the container: {} MiB at most, {} MiB when ready", peak >> 20, usage >> 20);
+    // Half of it is for what comes with traffic.
+    ensure!(peak < container.memory_limit_bytes / 2, "it took {} MiB while it started", peak >> 20);
+    ensure!(usage < container.memory_request_bytes / 2, "it takes {} MiB when it is ready", usage >> 20);
+    let output = agent.stop()?;
+    ensure!(output.status.success(), "it ended with {}:\n{}", output.status, output.stderr);
+    ensure!(output.stdout.contains("\"kind\":\"summary\""), "it ended without a summary:\n{}", output.stdout);
     Ok(())
 }

@@ -13,6 +13,8 @@ mod chart;
 mod document;
 mod linter;
 mod manifest;
+mod metric;
+mod option;
 mod pod;
 mod right;
 mod rule;
@@ -43,6 +45,8 @@ pub(crate) fn everything(workspace: &Workspace, validators: &Validators) -> Resu
     complaints.extend(manifest::compare(workspace, validators)?);
     complaints.extend(version::check(workspace)?);
     complaints.extend(right::check_kinds(workspace)?);
+    complaints.extend(option::check(workspace)?);
+    complaints.extend(metric::check(workspace)?);
     complaints.extend(rule::check(workspace, validators)?);
     complaints.extend(linter::check(workspace, validators));
     if !complaints.is_empty() {
