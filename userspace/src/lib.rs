@@ -47,3 +47,5 @@ pub mod agent;
 pub mod analyze;
 pub mod doctor;
 pub mod run;
+pub mod send;
+pub mod show;

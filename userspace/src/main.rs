@@ -20,6 +20,8 @@ use mtlsnoop::{
     notice,
     outcome::{Outcome, OutputError},
     run::trace,
+    send::send,
+    show::show,
     sink::json,
 };
 
@@ -41,6 +43,8 @@ fn run(command: Command) -> Result<Outcome> {
             analyze(&arguments.config().unwrap_or_else(|error| wrong_usage(error)))
         }
         Command::Doctor(arguments) => doctor(&arguments.config()),
+        Command::Show(arguments) => show(&arguments.config()),
+        Command::Send(arguments) => send(&arguments.file),
         Command::Schema { of } => {
             let schema = match of {
                 SchemaOf::Lines => json::schema(),

@@ -6,7 +6,11 @@ use anstream::{AutoStream, ColorChoice};
 
 use crate::{
     config::{Color, Format, Output},
-    sink::{Sink, json::JsonLines, terminal::Terminal},
+    sink::{
+        Sink,
+        json::JsonLines,
+        terminal::{Terminal, palette::Palette},
+    },
 };
 
 /// Opens standard output.
@@ -23,6 +27,11 @@ pub fn open_on(output: &Output, way: impl Write + 'static) -> Box<dyn Sink> {
         Format::Json => Box::new(JsonLines::new(destination)),
         Format::Text => Box::new(Terminal::new(destination, is_colored(output.color))),
     }
+}
+
+/// The colours of text on standard output.
+pub fn palette(color: Color) -> Palette {
+    if is_colored(color) { Palette::colored() } else { Palette::default() }
 }
 
 fn is_colored(color: Color) -> bool {

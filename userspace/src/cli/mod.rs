@@ -2,6 +2,7 @@
 
 pub mod agent;
 mod envoy;
+mod logged;
 
 use std::{path::PathBuf, time::Duration};
 
@@ -11,7 +12,11 @@ use jiff::SignedDuration;
 use mtlsnoop_ebpf::program;
 
 use crate::{
-    cli::{agent::AgentArgs, envoy::EnvoyArgs},
+    cli::{
+        agent::AgentArgs,
+        envoy::EnvoyArgs,
+        logged::{SendArgs, ShowArgs},
+    },
     config::{self, Analyze, ClusterSource, Color, Contradiction, Doctor, Format, Hooks, Output, Trace},
     filter::Selection,
 };
@@ -99,6 +104,12 @@ pub enum Command {
     /// Say what this node can do, by trying it
     #[command(after_help = DOCTOR_EXIT_CODES)]
     Doctor(DoctorArgs),
+    /// Show what agents wrote as JSON lines, from standard input
+    #[command(after_help = logged::EXAMPLES)]
+    Show(ShowArgs),
+    /// Send a recording to standard output, and its checksum to standard error
+    #[command(hide = true)]
+    Send(SendArgs),
     /// Print the JSON Schema of what `-o json` writes
     Schema {
         /// Of which output
@@ -259,6 +270,16 @@ enum Capture {
     Always,
 }
 
+impl From<ColorChoice> for Color {
+    fn from(choice: ColorChoice) -> Self {
+        match choice {
+            ColorChoice::Auto => Self::Auto,
+            ColorChoice::Always => Self::Always,
+            ColorChoice::Never => Self::Never,
+        }
+    }
+}
+
 impl TraceArgs {
     /// What was asked for, checked.
     pub fn config(self) -> Result<Trace, Contradiction> {
@@ -337,11 +358,7 @@ impl OutputArgs {
         let Self { output, all, namespaces, all_namespaces: _, pods, fail_on_finding, color, verbose } = self;
         Output {
             format: output.into(),
-            color: match color {
-                ColorChoice::Auto => Color::Auto,
-                ColorChoice::Always => Color::Always,
-                ColorChoice::Never => Color::Never,
-            },
+            color: color.into(),
             selection: Selection { connections: all, namespaces, pods },
             is_finding_failure: fail_on_finding,
             is_verbose: verbose,

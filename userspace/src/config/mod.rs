@@ -84,6 +84,19 @@ pub struct Doctor {
     pub hooks: Hooks,
 }
 
+/// What is shown of the lines that agents wrote.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Show {
+    /// How it is written.
+    pub format: Format,
+    /// When there are colours.
+    pub color: Color,
+    /// Only what has an end in one of these; everything where there are none.
+    pub namespaces: Vec<String>,
+    /// In the order of time, when the input has ended.
+    pub is_sorted: bool,
+}
+
 /// How much of connections is followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Capture {

@@ -2,6 +2,7 @@
 
 pub mod corrected;
 pub mod json;
+pub mod kube_events;
 pub mod metrics;
 pub mod record;
 #[cfg(test)]

@@ -69,9 +69,9 @@ const RULES: [Rule; 9] = [
         because: "aya stays under the kernel source",
     },
     Rule {
-        scope: Scope::AllBut(&["source::kube*"]),
+        scope: Scope::AllBut(&["source::kube*", "sink::kube_events"]),
         never: &[&["kube", "k8s_openapi"]],
-        because: "kube stays under the kube source",
+        because: "kube stays under the kube source and the sink that posts Events",
     },
     Rule { scope: Scope::AllBut(&["agent"]), never: &[&["axum"]], because: "the port stays under the agent" },
     Rule {
@@ -221,6 +221,7 @@ mod tests {
             ("userspace/src/flow/a.rs", "#[cfg(test)] mod tests { use std::fs; use crate::sink::A; }"),
             ("userspace/src/source/kernel/load.rs", "use aya::Ebpf; use crate::event::Event;"),
             ("userspace/src/source/kube/watch.rs", "use kube::Api;"),
+            ("userspace/src/sink/kube_events/poster/mod.rs", "use kube::{Api, Client};"),
             ("userspace/src/sink/json/mod.rs", "use serde::Serialize; use crate::verdict::Verdict;"),
             ("userspace/src/cli/trace.rs", "use clap::Args; use tokio::runtime; use crate::{sink, source};"),
             ("userspace/src/main.rs", "use clap::Parser; use mtlsnoop::source;"),
@@ -241,6 +242,8 @@ mod tests {
             ("userspace/src/engine.rs", "fn f() { println!(\"a\"); }"),
             ("userspace/src/verdict/a.rs", "#[derive(serde::Serialize)] struct A;"),
             ("userspace/src/lib.rs", "pub use aya::Ebpf;"),
+            ("userspace/src/sink/mod.rs", "use kube::Client;"),
+            ("userspace/src/sink/kube_events/mod.rs", "use crate::source::kube::Kube;"),
         ] {
             assert!(!messages(path, text).is_empty(), "{path}: {text}");
         }

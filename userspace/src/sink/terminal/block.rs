@@ -127,7 +127,7 @@ pub(super) fn resolved(out: &mut dyn Write, resolved: &Resolved, palette: Palett
 }
 
 /// What happened, in one sentence.
-fn sentence(finding: &Finding) -> String {
+pub(in crate::sink) fn sentence(finding: &Finding) -> String {
     let client = name(&finding.client);
     let who = match (finding.client_hello.as_ref().and_then(|hello| hello.mesh), finding.client.sidecar) {
         (Some(mesh), _) => format!("The {mesh} sidecar of {client}"),

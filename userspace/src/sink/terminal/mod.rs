@@ -1,9 +1,10 @@
 //! Writes updates for people; must not know whether they come from a live trace, nor what a terminal is.
 
-mod block;
-mod palette;
+pub(in crate::sink) mod block;
+pub mod logged;
+pub mod palette;
 mod row;
-mod text;
+pub(in crate::sink) mod text;
 mod total;
 
 use std::{

@@ -4,22 +4,22 @@ use anstyle::{AnsiColor, Style};
 
 /// Styles that are all empty when there is to be no colour.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Palette {
+pub struct Palette {
     /// Something is wrong.
-    pub(super) bad: Style,
+    pub bad: Style,
     /// Something may be wrong.
-    pub(super) doubtful: Style,
+    pub doubtful: Style,
     /// Something is mended.
-    pub(super) good: Style,
+    pub good: Style,
     /// Names of fields and columns.
-    pub(super) label: Style,
+    pub label: Style,
     /// What matters most in a block.
-    pub(super) strong: Style,
+    pub strong: Style,
 }
 
 impl Palette {
     /// The colours.
-    pub(super) fn colored() -> Self {
+    pub fn colored() -> Self {
         Self {
             bad: AnsiColor::Red.on_default().bold(),
             doubtful: AnsiColor::Yellow.on_default().bold(),

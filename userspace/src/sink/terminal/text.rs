@@ -8,7 +8,7 @@ use crate::{event::time::Time, update::Party};
 
 /// The text with everything escaped that does not show as a character of its own: control characters, such as those that
 /// begin a terminal's commands, marks that turn the direction of text, and what combines with the character before.
-pub(super) fn visible(text: &str) -> Cow<'_, str> {
+pub(in crate::sink) fn visible(text: &str) -> Cow<'_, str> {
     if text.chars().all(is_visible) {
         return Cow::Borrowed(text);
     }
@@ -39,7 +39,7 @@ pub(super) fn fitted(text: &str, width: usize) -> Cow<'_, str> {
 }
 
 /// `NAMESPACE/POD`, or the address.
-pub(super) fn name(party: &Party) -> String {
+pub(in crate::sink) fn name(party: &Party) -> String {
     match (&party.namespace, &party.pod) {
         (Some(namespace), Some(pod)) => visible(&format!("{namespace}/{pod}")).into_owned(),
         (None, Some(pod)) => visible(pod).into_owned(),
@@ -63,7 +63,7 @@ pub(super) fn time_of_day(time: Time) -> String {
 }
 
 /// Day and time of the day, UTC.
-pub(super) fn day_and_time(time: Time) -> String {
+pub(in crate::sink) fn day_and_time(time: Time) -> String {
     timestamp(time).strftime("%Y-%m-%d %H:%M:%S%.3f UTC").to_string()
 }
 
