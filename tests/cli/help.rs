@@ -10,6 +10,7 @@ fn help_is_as_it_was() {
         ("agent", &["agent", "--help"]),
         ("analyze", &["analyze", "--help"]),
         ("doctor", &["doctor", "--help"]),
+        ("show", &["show", "--help"]),
         ("schema", &["schema", "--help"]),
         ("completions", &["completions", "--help"]),
     ] {

@@ -39,6 +39,8 @@ pub(crate) enum Stage {
     Contract,
     /// Chart, manifests, dashboard and alert rules, by the tools of those who read them
     Deploy,
+    /// Kubernetes Events and the plugin of kubectl, against an API server
+    Cluster,
     /// The lab that the next three run in: pods, servers, clients (needs root)
     Lab,
     /// The programs in this machine's kernel (needs root)
@@ -134,6 +136,7 @@ impl Stage {
             Self::Scenarios => Some("replay"),
             Self::Cli => Some("cli"),
             Self::Contract => Some("contract"),
+            Self::Cluster => Some("cluster"),
             Self::Lab => Some("lab"),
             Self::Kernel => Some("kernel"),
             Self::Container => Some("container"),
@@ -219,6 +222,7 @@ mod tests {
                 "cli",
                 "contract",
                 "deploy",
+                "cluster",
                 "lab",
                 "kernel",
                 "container",

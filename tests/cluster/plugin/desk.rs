@@ -15,6 +15,8 @@ use mtlsnoop_tests::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::posting::may;
+
 /// Shells that the plugin is to work in: a word of the command line each.
 pub(super) const SHELLS: [&[&str]; 2] = [&["dash"], &["busybox", "sh"]];
 
@@ -28,16 +30,9 @@ pub(super) const FINDING: &str = concat!(
 );
 
 /// What an agent recorded: as much of a recording as `send` looks at, and more than goes through a pipe at once.
-pub(super) const RECORDING: &[u8] = &recording();
-
-const fn recording() -> [u8; 100_000] {
-    let mut bytes = [b'a'; 100_000];
-    let magic = *b"MTLSNOOP";
-    let mut index = 0;
-    while index < magic.len() {
-        bytes[index] = magic[index];
-        index += 1;
-    }
+pub(super) fn recording() -> Vec<u8> {
+    let mut bytes = vec![b'a'; 100_000];
+    bytes[..8].copy_from_slice(b"MTLSNOOP");
     bytes
 }
 
@@ -56,6 +51,11 @@ for word in "$@"; do
         exec)
             while [ "$1" != -- ]; do shift; done
             shift 2
+            if [ -n "$LAB_WAITS" ]; then
+                # A Ctrl-C here ends kubectl, and in the pod there is only the end of the input.
+                cat | setsid --wait "$LAB_FOLDER/agent" "$@"
+                exit
+            fi
             exec "$LAB_FOLDER/agent" "$@"
             ;;
     esac
@@ -74,15 +74,13 @@ case $1 in
             absent) exec "$LAB_MTLSNOOP" send "$LAB_FOLDER/nothing" ;;
             silent) exec "$LAB_MTLSNOOP" send "$LAB_FOLDER/recording" 2>/dev/null ;;
             changed) "$LAB_MTLSNOOP" send "$LAB_FOLDER/recording" | tr a b ;;
-            short) "$LAB_MTLSNOOP" send "$LAB_FOLDER/recording" | head -c 50000 ;;
+            short) "$LAB_MTLSNOOP" send "$LAB_FOLDER/recording" | tail -c 50000 ;;
             *) exec "$LAB_MTLSNOOP" send "$LAB_FOLDER/recording" ;;
         esac
         ;;
     trace)
         echo "$@"
         [ -n "$LAB_WAITS" ] || exit 3
-        # Ctrl-C here does not reach a pod.
-        trap '' INT
         : >"$LAB_FOLDER/begun"
         cat >/dev/null
         : >"$LAB_FOLDER/ended"
@@ -135,7 +133,7 @@ impl Desk {
         write_program(&folder.path().join("bin/kubectl"), KUBECTL);
         write_program(&folder.path().join("agent"), AGENT);
         fs::write(folder.path().join("logs"), format!("mtlsnoop: 30 hooks\n{FINDING}")).unwrap();
-        fs::write(folder.path().join("recording"), RECORDING).unwrap();
+        fs::write(folder.path().join("recording"), recording()).unwrap();
         let path = format!("{}:/usr/bin:/bin", folder.path().join("bin").display());
         let text = |path: &Path| path.to_str().unwrap().to_owned();
         let variables = vec![
@@ -218,9 +216,9 @@ impl Desk {
         names
     }
 
-    /// The kubeconfig's user may do nothing.
+    /// The kubeconfig's user may do nothing that the plugin needs.
     pub(super) fn forbid_everything(&self) {
-        self.api.restrict(&[]).unwrap();
+        self.api.restrict(&may(&["create"])).unwrap();
     }
 
     fn plugin(&self, arguments: &[&str]) -> Command {

@@ -5,7 +5,7 @@ mod manifest;
 
 use std::{fs, process::Command};
 
-use desk::{Desk, FINDING, RECORDING, SHELLS};
+use desk::{Desk, FINDING, SHELLS, recording};
 use mtlsnoop_tests::wait;
 use nix::{
     sys::signal::{Signal, killpg},
@@ -111,13 +111,13 @@ fn a_recording_comes_whole() {
     in_each_shell(|desk| {
         let run = desk.run(&["recording", "node-1", "here.mtlsnoop"]);
         assert_eq!(run.code, Some(0), "{run:?}");
-        assert_eq!(fs::read(desk.folder().join("here.mtlsnoop")).unwrap(), RECORDING);
+        assert_eq!(fs::read(desk.folder().join("here.mtlsnoop")).unwrap(), recording());
         let run = desk.run(&["recording", "node-1"]);
         assert_eq!(run.code, Some(0), "{run:?}");
         assert!(run.stderr.contains("mtlsnoop analyze node-1.mtlsnoop"), "{run:?}");
         assert_eq!(desk.left_over(), ["here.mtlsnoop", "node-1.mtlsnoop"]);
         let run = desk.run(&["recording", "node-1", "-"]);
-        assert_eq!((run.code, run.stdout.as_bytes()), (Some(0), RECORDING), "{run:?}");
+        assert_eq!((run.code, run.stdout.as_bytes()), (Some(0), recording().as_slice()), "{run:?}");
     });
 }
 

@@ -35,7 +35,7 @@ pub(crate) const PROMTOOL: Lacking = serves(
     &["prometheus", "prometheus-node-exporter"],
 );
 
-const PROGRAMS: [Program; 30] = [
+const PROGRAMS: [Program; 32] = [
     at(Purpose::Demo, &["redis-server"], serves(&["redis-server"], "the Redis server", &["redis-server"])),
     at(Purpose::Demo, &["redis-cli"], needs(&["redis-tools"], "redis-cli, Redis' command-line client")),
     at(Purpose::Demo, &["iptables"], needs(&["iptables"], "iptables")),
@@ -67,6 +67,12 @@ const PROGRAMS: [Program; 30] = [
     ),
     at(Purpose::Test, &["curl"], needs(&["curl"], "curl")),
     at(Purpose::Test, &["kubectl"], needs(&["kubernetes-client"], "kubectl")),
+    at(
+        Purpose::Test,
+        &["busybox"],
+        needs(&["busybox"], "busybox, a shell that kubectl mtlsnoop is to work in"),
+    ),
+    at(Purpose::Test, &["shellcheck"], needs(&["shellcheck"], "shellcheck")),
     at(Purpose::Test, &["tcpdump"], needs(&["tcpdump"], "tcpdump")),
     at(Purpose::Test, &["c++"], needs(&["g++"], "a C++ compiler, which builds libFuzzer")),
     at(Purpose::Test, &["openssl"], needs(&["openssl"], "openssl, the command-line program")),

@@ -23,12 +23,15 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use crate::sink::kube_events::{
-    announcement::Announcement,
-    poster::{
-        exchange::{Answer, Ask, Exchange, Next, Posted},
-        failure::Failure,
-        state::{Outcome, PosterState, Tally},
+use crate::{
+    notice,
+    sink::kube_events::{
+        announcement::Announcement,
+        poster::{
+            exchange::{Answer, Ask, Exchange, Next, Posted},
+            failure::Failure,
+            state::{Outcome, PosterState, Tally},
+        },
     },
 };
 
@@ -181,7 +184,7 @@ impl Writer {
 
     fn posted(&mut self, posted: Posted) -> Outcome {
         if std::mem::take(&mut self.has_failed) {
-            log::info!("Kubernetes Events are posted again");
+            notice::say("Kubernetes Events are posted again");
         }
         match posted {
             Posted::Created => Outcome::Created,
@@ -208,10 +211,10 @@ impl Writer {
             }
         };
         if is_first {
-            log::warn!(
+            notice::warn(format_args!(
                 "cannot post a Kubernetes Event in namespace {namespace}: {why}; {mend}. Findings are still written, and further \
                  failures are counted in mtlsnoop_announcements_total"
-            );
+            ));
         }
         outcome
     }
