@@ -3,6 +3,7 @@
 mod ends;
 mod forms;
 mod properties;
+mod redirected;
 mod traps;
 
 use std::net::SocketAddr;

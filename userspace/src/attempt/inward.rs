@@ -28,6 +28,10 @@ struct Proxied {
 
 impl Inward {
     pub(super) fn accepted(&mut self, accepted: &Flow) {
+        // Of a namespace that is not known, as in a packet capture, nothing is.
+        if accepted.owner.netns == 0 {
+            return;
+        }
         let proxied = self.proxied.entry(accepted.owner.netns).or_default();
         proxied.open += 1;
         let address = accepted.local.ip();

@@ -8,6 +8,7 @@ use crate::{
     attempt::Leg,
     event::socket::{Owner, SocketId},
     flow::Flow,
+    identity::proxy,
     update::Outcome,
 };
 
@@ -66,7 +67,9 @@ impl Takeovers {
         let Some(goals) = self.goals.get_mut(&upstream.owner.netns) else { return };
         let by_leg = &self.by_leg;
         let is_of_proxy = |leg: &SocketId| {
-            by_leg.get(leg).is_some_and(|takeover| is_same_owner(&takeover.proxy, &upstream.owner))
+            by_leg.get(leg).is_some_and(|takeover| {
+                is_same_owner(&takeover.proxy, &upstream.owner) && is_same_pod(&takeover.leg, upstream)
+            })
         };
         let found = std::iter::once(upstream.remote)
             .chain(aliases)
@@ -155,8 +158,15 @@ impl Goal {
     }
 }
 
-/// User and cgroup are known to be the same; the accepted socket's group is not known, so the group cannot tell.
+/// User and cgroup are known to be the same; the accepted socket's group is not known, so the group cannot tell. Where no user is known,
+/// as in a packet capture, both are known for proxies.
 fn is_same_owner(one: &Owner, other: &Owner) -> bool {
     let is_same_cgroup = one.cgroup == other.cgroup || one.cgroup == 0 || other.cgroup == 0;
-    one.known_uid().is_some() && one.uid == other.uid && is_same_cgroup
+    let is_known = one.known_uid().is_some() || (proxy::is_proxy(one) && proxy::is_proxy(other));
+    is_known && one.uid == other.uid && is_same_cgroup
+}
+
+/// Where network namespaces are not known the pod's address tells it.
+fn is_same_pod(leg: &Leg, upstream: &Flow) -> bool {
+    upstream.owner.netns != 0 || leg.local.ip() == upstream.local.ip()
 }

@@ -48,6 +48,10 @@ const ZTUNNEL: &str = "ztunnel";
 const USERS: [(u32, Mesh); 4] =
     [(1337, Mesh::Istio), (2102, Mesh::Linkerd), (5678, Mesh::Kuma), (5995, Mesh::Consul)];
 
+/// Istio's redirection lets what this group sends pass, and what the user of the same number sends (istio `tools/istio-iptables/pkg/capture/run.go`).
+/// It tells a proxy's socket where nothing else of its owner is known, as in a packet capture.
+pub const GROUP: u32 = 1337;
+
 /// Where sidecars take what is redirected to them, and proxies of nodes what they tunnel: Istio and Kuma (15001, 15006), ztunnel (15008),
 /// Linkerd (4140, 4143), Consul (20000), OSM (15003). Sources: those of the containers, and linkerd2-proxy `linkerd/app/src/env.rs`.
 const PORTS: [u16; 7] = [15_001, 15_006, 15_008, 4140, 4143, 20_000, 15_003];
@@ -103,7 +107,11 @@ fn mesh_of_container(pod: &Pod, name: &str) -> Option<Mesh> {
 
 /// The socket is one of a mesh proxy.
 pub fn is_proxy(owner: &Owner) -> bool {
-    is_process(owner.process.as_str()) || mesh_of_user(owner).is_some()
+    is_process(owner.process.as_str()) || mesh_of_user(owner).is_some() || is_of_group(owner)
+}
+
+fn is_of_group(owner: &Owner) -> bool {
+    owner.gid == GROUP && owner.known_uid().is_none() && owner.process.is_empty()
 }
 
 /// The mesh that the owner of a socket tells.

@@ -73,7 +73,7 @@ impl Case<'_> {
     /// The connecting socket is a mesh proxy's, or its owner is not known and its pod has a mesh proxy, which speaks for it.
     pub fn may_be_from_proxy(&self) -> bool {
         let is_unknown = self.client.process.is_none() && self.client.uid.is_none();
-        self.is_from_proxy || (is_unknown && self.client.sidecar == Some(true))
+        self.is_from_proxy || (is_unknown && !self.is_taken_over && self.client.sidecar == Some(true))
     }
 
     /// The client's mesh: the one that wrote the hello; without a hello, the one that the client is in.

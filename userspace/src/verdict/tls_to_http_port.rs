@@ -17,9 +17,14 @@ pub fn confidence(case: &Case<'_>) -> Option<Confidence> {
     let speaks_http =
         case.answer.and_then(Answer::guess).is_some_and(|guess| guess.protocol == Protocol::Http);
     let is_one = is_of_proxy && speaks_http && !case.is_from_proxy && case.behaviour == Behaviour::Plaintext;
-    // A permissive proxy passes it on, and the answer is the application's.
-    (is_one && !matches!(case.passed_on, PassedOn::Something | PassedOn::Hello))
-        .then_some(Confidence::Certain)
+    match case.passed_on {
+        _ if !is_one => None,
+        PassedOn::Nothing => Some(Confidence::Certain),
+        // Whether it is its own answer is not known: the Service's address may stand for one that it connected to.
+        PassedOn::Unknown => Some(Confidence::Possible),
+        // A permissive proxy passes it on, and the answer is the application's.
+        PassedOn::Something | PassedOn::Hello => None,
+    }
 }
 
 #[cfg(test)]
@@ -51,6 +56,7 @@ mod tests {
         let (http, other) = (answer(b"HTTP/1.1 400 Bad Request\r\n"), answer(b"-ERR unknown command\r\n"));
         for (name, answer, is_taken_over, passed_on, expected) in [
             ("its own sidecar", &http, true, PassedOn::Nothing, Some(Confidence::Certain)),
+            ("its own sidecar, or the server", &http, true, PassedOn::Unknown, Some(Confidence::Possible)),
             ("its own sidecar, for the server", &http, true, PassedOn::Something, None),
             ("the server", &http, false, PassedOn::Unknown, None),
             ("no HTTP", &other, true, PassedOn::Nothing, None),

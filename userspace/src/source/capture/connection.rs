@@ -11,7 +11,9 @@ use crate::{
     },
     source::capture::{
         order::Ordered,
+        other_end,
         payload::{Payloads, Piece, Told, WINDOW_BYTES},
+        redirected::{self, Accepted},
         segment::{Endpoint, Segment, Undelivered, errno},
         stream::{Fin, Stream},
         tally::Tally,
@@ -23,6 +25,8 @@ const SYNS_MAX: u32 = 7;
 
 /// Where to what is found goes.
 pub(super) struct Telling<'a> {
+    /// Nothing is told for an earlier time.
+    pub(super) now: Time,
     pub(super) events: &'a mut Ordered,
     pub(super) tally: &'a mut Tally,
 }
@@ -33,6 +37,8 @@ struct End {
     time: Time,
     state: State,
     error: u32,
+    /// A reset by the client ended it.
+    is_cut_by_client: bool,
 }
 
 /// A connection.
@@ -45,8 +51,12 @@ pub(super) struct Connection {
     out: Stream,
     /// What the server sends.
     back: Stream,
+    owner: Owner,
+    /// Where it was redirected to, if it was.
+    redirected_to: Option<Endpoint>,
     /// Its beginning is not in the capture.
     is_older: bool,
+    beginning: Beginning,
     is_answered: bool,
     /// Something of the client is in the capture.
     is_client_heard: bool,
@@ -59,6 +69,14 @@ pub(super) struct Connection {
     /// Gone once nothing more is to be told of payload.
     payloads: Option<Box<Payloads>>,
     life: Life,
+}
+
+/// Whether its beginning was told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Beginning {
+    /// What it wanted to reach is not known yet.
+    Held,
+    Told,
 }
 
 /// Whether it ended, and whether that was told.
@@ -76,17 +94,15 @@ impl Connection {
         id: SocketId,
         [client, server]: [Endpoint; 2],
         syn: u32,
-        telling: &mut Telling<'_>,
+        owner: Owner,
     ) -> Self {
-        telling.tally.begin();
-        let (local, remote) = (client.into(), server.into());
-        // What a capture does not tell: uid and process; 0 is nobody's network namespace.
-        let owner = Owner { uid: u32::MAX, ..Owner::default() };
-        telling.events.push(Event::Opened(Opened { time, socket: id, local, remote, owner }));
         Self {
             id,
             client,
             server,
+            owner,
+            redirected_to: None,
+            beginning: Beginning::Held,
             out: Stream::from_syn(syn),
             back: Stream::default(),
             is_older: false,
@@ -117,6 +133,9 @@ impl Connection {
             id,
             client,
             server,
+            owner: redirected::nobody(),
+            redirected_to: None,
+            beginning: Beginning::Told,
             out,
             back,
             is_older: true,
@@ -128,6 +147,40 @@ impl Connection {
             last_looked: time,
             payloads: None,
             life: Life::Open,
+        }
+    }
+
+    /// Its beginning is told, where it was not yet.
+    pub(super) fn open(&mut self, telling: &mut Telling<'_>) {
+        if self.beginning == Beginning::Told {
+            return;
+        }
+        self.beginning = Beginning::Told;
+        telling.tally.begin();
+        telling.events.push(Event::Opened(Opened {
+            time: telling.now,
+            socket: self.id,
+            local: self.client.into(),
+            remote: self.server.into(),
+            owner: self.owner.clone(),
+        }));
+    }
+
+    /// From which address it comes, if it is redirected.
+    pub(super) fn redirected_from(&self) -> Option<u128> {
+        self.redirected_to.map(|_| self.client.address)
+    }
+
+    /// The proxy's end, if it was redirected to one.
+    fn accepted(&self) -> Option<Accepted> {
+        let local = self.redirected_to?.into();
+        Some(Accepted { socket: other_end(self.id), local, remote: self.client.into() })
+    }
+
+    /// Its answer comes from there. Where that is not what its SYN was sent to, that was not what it had wanted to reach.
+    fn answered_by(&mut self, source: Endpoint) {
+        if self.beginning == Beginning::Held && source != self.server {
+            self.redirected_to = Some(std::mem::replace(&mut self.server, source));
         }
     }
 
@@ -185,6 +238,7 @@ impl Connection {
             self.last_syn = self.last_syn.max(time);
         } else if flags.has_syn() {
             self.back.set_first(segment.sequence);
+            self.answered_by(segment.source);
         } else if is_from_client && flags.has_ack() {
             // The answer to the connect is not in the capture; the client has it.
             self.back.set_first(segment.acknowledged.wrapping_sub(1));
@@ -214,7 +268,7 @@ impl Connection {
     pub(super) fn undelivered(&mut self, time: Time, what: &Undelivered) {
         let is_connect = what.source == self.client && self.out.first() == Some(what.sequence);
         if is_connect && self.is_connecting() {
-            self.life = Life::Ended(End { time, state: State::SynSent, error: what.error });
+            self.life = Life::Ended(End::of(time, State::SynSent, what.error));
         }
     }
 
@@ -222,18 +276,19 @@ impl Connection {
     pub(super) fn rest(&mut self) {
         if self.is_connecting() {
             let error = if self.syns >= SYNS_MAX { errno::TIMED_OUT } else { 0 };
-            self.life = Life::Ended(End { time: self.last_syn, state: State::SynSent, error });
+            self.life = Life::Ended(End::of(self.last_syn, State::SynSent, error));
         } else if self.is_closing() {
             let time = [self.out.fin, self.back.fin].into_iter().flatten().map(|fin| fin.time).max();
             if let Some(time) = time {
-                self.life = Life::Ended(End { time, state: self.state(), error: 0 });
+                self.life = Life::Ended(End::of(time, self.state(), 0));
             }
         }
     }
 
     /// Tells of the payload that is held, and of the end if there is one.
     pub(super) fn tell(&mut self, telling: &mut Telling<'_>) {
-        let Telling { events, tally } = telling;
+        self.open(telling);
+        let Telling { events, tally, .. } = telling;
         if let Some(mut payloads) = self.payloads.take() {
             let mut told = Told {
                 socket: self.id,
@@ -250,7 +305,14 @@ impl Connection {
         }
         if let Life::Ended(end) = self.life {
             self.life = Life::Told;
-            events.push(Event::Ended(self.ended(end)));
+            let ended = self.ended(end);
+            if let Some(accepted) = self.accepted() {
+                let state = state_of(&self.back, &self.out);
+                let error = if end.is_cut_by_client { errno::RESET } else { 0 };
+                let of_app = Ended { error, ..ended.clone() };
+                events.push(accepted.ended(&of_app, state, self.back.acknowledged, self.out.fin.is_some()));
+            }
+            events.push(Event::Ended(ended));
         }
     }
 
@@ -268,8 +330,13 @@ impl Connection {
 
     fn answered(&mut self, time: Time, telling: &mut Telling<'_>) {
         self.is_answered = true;
+        self.open(telling);
         let (local, remote) = (self.client.into(), self.server.into());
         telling.events.push(Event::Established(Established { time, socket: self.id, local, remote }));
+        if let Some(accepted) = self.accepted() {
+            telling.tally.begin();
+            telling.events.push(accepted.began(time));
+        }
     }
 
     fn payload(
@@ -298,7 +365,7 @@ impl Connection {
             }
             return;
         }
-        let Telling { events, tally } = telling;
+        let Telling { events, tally, .. } = telling;
         let mut told = Told {
             socket: self.id,
             events: &mut |event| events.push(event),
@@ -344,7 +411,8 @@ impl Connection {
             (false, _, state) => (state, errno::RESET),
         };
         if !self.is_older {
-            telling.events.push(Event::Reset(Reset {
+            self.open(telling);
+            let reset = Reset {
                 time,
                 socket: Some(self.id),
                 direction: if is_from_client { Direction::Sent } else { Direction::Received },
@@ -352,27 +420,22 @@ impl Connection {
                 remote: self.server.into(),
                 reason: None,
                 connecting: is_connecting,
-            }));
+            };
+            if let Some(accepted) = self.accepted() {
+                telling.events.push(accepted.reset(&reset));
+            }
+            telling.events.push(Event::Reset(reset));
         }
-        self.life = Life::Ended(End { time, state, error });
+        self.life = Life::Ended(End { time, state, error, is_cut_by_client: is_from_client });
     }
 
     fn are_both_closed(&self) -> bool {
         self.out.fin.is_some() && self.back.fin.is_some()
     }
 
-    /// The client's state now (RFC 9293 §3.3.2).
+    /// The client's state now.
     fn state(&self) -> State {
-        match (self.out.fin, self.back.fin) {
-            (None, None) => State::Established,
-            (None, Some(_)) => State::CloseWait,
-            (Some(_), None) if self.out.is_ended_and_acknowledged() => State::FinWait2,
-            (Some(_), None) => State::FinWait1,
-            // Each FIN tells whether its sender had the other's.
-            (Some(_), Some(peers)) if Some(peers.other) >= self.out.whole() => State::FinWait2,
-            (Some(own), Some(_)) if Some(own.other) >= self.back.whole() => State::LastAck,
-            (Some(_), Some(_)) => State::Closing,
-        }
+        state_of(&self.out, &self.back)
     }
 
     /// The end, once both have closed and the client's kernel is done with it.
@@ -380,10 +443,10 @@ impl Connection {
         let peers = self.back.fin.filter(|_| self.out.is_ended_and_acknowledged())?;
         let state = self.state();
         let time = if state == State::FinWait2 { peers.time } else { time };
-        Some(End { time, state, error: 0 })
+        Some(End::of(time, state, 0))
     }
 
-    fn ended(&self, End { time, state, error }: End) -> Ended {
+    fn ended(&self, End { time, state, error, .. }: End) -> Ended {
         Ended {
             time: time.max(self.last_looked),
             socket: self.id,
@@ -402,5 +465,26 @@ impl Connection {
             srtt_us: 0,
             accepted: None,
         }
+    }
+}
+
+impl End {
+    /// Not by a reset.
+    fn of(time: Time, state: State, error: u32) -> Self {
+        Self { time, state, error, is_cut_by_client: false }
+    }
+}
+
+/// The state of the end that has sent `own` (RFC 9293 §3.3.2).
+fn state_of(own: &Stream, peers: &Stream) -> State {
+    match (own.fin, peers.fin) {
+        (None, None) => State::Established,
+        (None, Some(_)) => State::CloseWait,
+        (Some(_), None) if own.is_ended_and_acknowledged() => State::FinWait2,
+        (Some(_), None) => State::FinWait1,
+        // Each FIN tells whether its sender had the other's.
+        (Some(_), Some(fin)) if Some(fin.other) >= own.whole() => State::FinWait2,
+        (Some(fin), Some(_)) if Some(fin.other) >= peers.whole() => State::LastAck,
+        (Some(_), Some(_)) => State::Closing,
     }
 }

@@ -41,6 +41,11 @@ impl Link {
         }
     }
 
+    /// Of whatever interface the packet was: the capture has those of all.
+    pub(super) fn is_of_any_interface(self) -> bool {
+        matches!(self, Self::LinuxCooked | Self::LinuxCooked2)
+    }
+
     /// The IP packet in a packet of this kind; none when it holds something else, or was cut before it.
     pub(super) fn ip_of(self, packet: &[u8]) -> Option<&[u8]> {
         match self {

@@ -8,6 +8,7 @@ mod link;
 mod order;
 mod packets;
 mod payload;
+mod redirected;
 mod sections;
 mod segment;
 mod stream;
@@ -19,7 +20,7 @@ mod window;
 use std::io::Read;
 
 use crate::{
-    event::{Event, loss::Loss},
+    event::{Event, loss::Loss, socket::SocketId},
     source::{
         capture::{
             packets::{Packet, Packets},
@@ -32,6 +33,11 @@ use crate::{
 
 /// This bit is in the number of every connection of a capture, and in no kernel's socket cookie.
 pub const CAPTURED: u64 = 1 << 63;
+
+/// The number of the other end of a connection of which both ends are told; of that end, the number of this one.
+pub(super) fn other_end(socket: SocketId) -> SocketId {
+    SocketId(socket.0 ^ 1)
+}
 
 /// What people call a link type that is not read.
 pub fn link_name(number: u16) -> &'static str {
@@ -89,7 +95,7 @@ impl<R: Read> CaptureFile<R> {
                 Ok(Some(packet)) => {
                     self.untold += 1;
                     let content = content(&packet);
-                    self.tracker.take(packet.time, &content);
+                    self.tracker.take(packet.time, packet.link.is_of_any_interface(), &content);
                 }
                 Ok(None) => self.finish(),
                 Err(broken) => {

@@ -16,6 +16,7 @@ use crate::{
         CAPTURED,
         connection::{Connection, Telling},
         order::Ordered,
+        redirected::{self, Redirections},
         segment::{Content, Endpoint, Segment, Undelivered},
         table::{Ends, Slot, Table},
         tally::Tally,
@@ -46,6 +47,10 @@ pub(super) struct Tracker {
     resting: VecDeque<(Time, Slot)>,
     /// Told, and forgotten then; until then late segments are known to be theirs.
     over: VecDeque<(Time, Slot)>,
+    /// What pods redirect to their sidecars now.
+    redirections: Redirections,
+    /// The packet that is taken in is of a capture of all interfaces.
+    is_of_any_interface: bool,
     events: Ordered,
     tally: Tally,
     /// None before the first packet.
@@ -68,6 +73,8 @@ impl Tracker {
             ending: VecDeque::new(),
             resting: VecDeque::new(),
             over: VecDeque::new(),
+            redirections: Redirections::default(),
+            is_of_any_interface: false,
             events: Ordered::default(),
             tally: Tally::default(),
             now: None,
@@ -102,8 +109,9 @@ impl Tracker {
         self.tally.lose_many(loss, count);
     }
 
-    /// Takes in what was in a packet.
-    pub(super) fn take(&mut self, time: Time, content: &Content<'_>) {
+    /// Takes in what was in a packet, which was captured on one interface or on any.
+    pub(super) fn take(&mut self, time: Time, is_of_any_interface: bool, content: &Content<'_>) {
+        self.is_of_any_interface = is_of_any_interface;
         self.pass(time);
         match content {
             Content::Segment(segment) => self.segment(time, segment),
@@ -124,7 +132,8 @@ impl Tracker {
             if connection.is_closing() {
                 connection.rest();
             }
-            connection.tell(&mut Telling { events: &mut self.events, tally: &mut self.tally });
+            let now = self.now.unwrap_or_default();
+            connection.tell(&mut Telling { now, events: &mut self.events, tally: &mut self.tally });
         }
         if self.now.is_some() || self.tally.has_news() {
             self.count(self.now.unwrap_or_default());
@@ -146,13 +155,17 @@ impl Tracker {
                 slot
             }
         };
-        let Self { table, events, tally, .. } = self;
+        let Self { table, events, tally, redirections, .. } = self;
         let Some(connection) = table.get_mut(slot) else { return };
         if connection.is_told() {
             return;
         }
         let (was_over, was_closing) = (connection.is_over(), connection.is_closing());
-        connection.segment(time, segment, &mut Telling { events, tally });
+        let was_redirected = connection.redirected_from().is_some();
+        connection.segment(time, segment, &mut Telling { now: time, events, tally });
+        if let Some(address) = connection.redirected_from().filter(|_| !was_redirected) {
+            redirections.add(address);
+        }
         if connection.is_over() {
             if !was_over {
                 self.end(time, slot);
@@ -218,11 +231,15 @@ impl Tracker {
 
     /// A connection is forgotten. If its end was not seen, that is lost.
     fn let_go(&mut self, mut connection: Connection) {
-        let Self { events, tally, .. } = self;
+        let now = self.now.unwrap_or_default();
+        let Self { events, tally, redirections, .. } = self;
         if !connection.is_over() && !connection.is_older() {
             tally.lose(Loss::Ended);
         }
-        connection.tell(&mut Telling { events, tally });
+        if let Some(address) = connection.redirected_from().filter(|_| !connection.is_told()) {
+            redirections.remove(address);
+        }
+        connection.tell(&mut Telling { now, events, tally });
     }
 
     /// A connection that was not known; none when the segment is of none.
@@ -231,18 +248,12 @@ impl Tracker {
             return None;
         }
         self.make_room();
-        let Self { events, tally, .. } = self;
-        let mut telling = Telling { events, tally };
         let connection = match (segment.flags.has_syn(), segment.flags.has_ack()) {
-            (true, false) => {
-                let both = [segment.source, segment.destination];
-                Connection::begin(time, id_of(both, segment.sequence), both, segment.sequence, &mut telling)
-            }
+            (true, false) => self.begun(time, [segment.source, segment.destination], segment.sequence),
             // The SYN is not in the capture, but all that follows is.
             (true, true) => {
-                let both = [segment.destination, segment.source];
                 let syn = segment.acknowledged.wrapping_sub(1);
-                Connection::begin(time, id_of(both, syn), both, syn, &mut telling)
+                self.begun(time, [segment.destination, segment.source], syn)
             }
             (false, _) => {
                 let both = [segment.source, segment.destination];
@@ -250,6 +261,18 @@ impl Tracker {
             }
         };
         Some(self.table.insert(ends, connection))
+    }
+
+    /// A connection from its SYN on. What may be redirected is told once its answer shows what it wanted to reach: that all of it is seen,
+    /// what the sidecar makes of it too, is known where all interfaces are captured.
+    fn begun(&mut self, time: Time, [client, server]: [Endpoint; 2], syn: u32) -> Connection {
+        let owner = self.redirections.owner(client.address);
+        let mut connection =
+            Connection::begin(time, id_of([client, server], syn), [client, server], syn, owner);
+        if !self.is_of_any_interface || !redirected::may_be(client, server) {
+            connection.open(&mut Telling { now: time, events: &mut self.events, tally: &mut self.tally });
+        }
+        connection
     }
 
     fn make_room(&mut self) {
@@ -281,9 +304,12 @@ impl Tracker {
             self.rest(slot, now);
         }
         while let Some(slot) = due(&mut self.ending, now) {
-            let Self { table, events, tally, .. } = self;
+            let Self { table, events, tally, redirections, .. } = self;
             if let Some(connection) = table.get_mut(slot) {
-                connection.tell(&mut Telling { events, tally });
+                if let Some(address) = connection.redirected_from().filter(|_| !connection.is_told()) {
+                    redirections.remove(address);
+                }
+                connection.tell(&mut Telling { now, events, tally });
                 self.over.push_back((now + REST_NS, slot));
             }
         }

@@ -10,7 +10,10 @@ use crate::{
         socket::SocketId,
         time::{SECOND_NS, Time},
     },
-    source::{capture::CAPTURED, merged::recorded::Recorded},
+    source::{
+        capture::{CAPTURED, other_end},
+        merged::recorded::Recorded,
+    },
 };
 
 /// Beginnings further apart than this are of two connections, whatever their number: clocks of nodes differ by less, and the
@@ -82,6 +85,10 @@ impl Once {
             Event::Opened(opened) if is_captured(socket) => {
                 self.recorded.has(opened.local, opened.remote, opened.time)
             }
+            // Whoever tells of the app's end tells of this one.
+            Event::Accepted(_) if is_captured(socket) => {
+                self.known.get(&other_end(socket)).is_some_and(|app| app.file.is_none())
+            }
             _ => false,
         };
         if is_recorded {
@@ -133,7 +140,7 @@ fn socket_of(event: &Event) -> Option<SocketId> {
 
 #[cfg(test)]
 mod tests {
-    use super::{KNOWN_MAX, Once, Recorded, SAME_NS};
+    use super::{CAPTURED, KNOWN_MAX, Once, Recorded, SAME_NS};
     use crate::event::{
         Event,
         socket::{Established, Opened, Owner, SocketId},
@@ -169,6 +176,21 @@ mod tests {
         assert!(!once.is_told_already(0, &established(5), &|file| file == 1));
         assert!(!once.is_told_already(0, &established(6), &open), "of a connection that none began");
         assert!(!once.is_told_already(0, &Event::Tick(Time(1)), &open));
+    }
+
+    #[test]
+    fn a_proxys_end_is_told_by_whoever_tells_of_the_apps() {
+        let accepted = |socket: u64| match opened(socket, 0) {
+            Event::Opened(opened) => Event::Accepted(opened),
+            other => other,
+        };
+        let mut of_recording = Recorded::default();
+        of_recording.add(&established(5));
+        for (recorded, is_told) in [(Recorded::default(), false), (of_recording, true)] {
+            let mut once = Once::new(2, recorded);
+            assert_eq!(once.is_told_already(1, &opened(CAPTURED + 6, 0), &|_| false), is_told);
+            assert_eq!(once.is_told_already(1, &accepted(CAPTURED + 7), &|_| false), is_told);
+        }
     }
 
     #[test]

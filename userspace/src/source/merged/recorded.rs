@@ -36,7 +36,7 @@ impl Recorded {
         recorded
     }
 
-    fn add(&mut self, event: &Event) {
+    pub(super) fn add(&mut self, event: &Event) {
         let (local, remote, time) = match event {
             Event::Established(established) => (established.local, established.remote, established.time),
             Event::Ended(ended) if ended.state == State::SynSent => (ended.local, ended.remote, ended.time),
