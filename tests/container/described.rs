@@ -14,6 +14,8 @@ pub(crate) struct Described {
     pub(crate) mounts: Vec<(String, String)>,
     pub(crate) memory_limit_bytes: u64,
     pub(crate) memory_request_bytes: u64,
+    /// A namespace of control groups to join; none: that of the node, as on nodes with version 1.
+    pub(crate) cgroup_namespace: Option<String>,
     /// What the tracer is started with.
     pub(crate) arguments: Vec<String>,
     /// The agent's configuration file.
@@ -41,6 +43,7 @@ impl Described {
             mounts: mounts(pod, container),
             memory_limit_bytes: mebibytes(&container["resources"]["limits"]["memory"])? << 20,
             memory_request_bytes: mebibytes(&container["resources"]["requests"]["memory"])? << 20,
+            cgroup_namespace: None,
             arguments: texts(&container["args"]),
             config: config.context("there is no configuration")?.to_owned(),
         })

@@ -12,9 +12,11 @@ use data_encoding::HEXLOWER;
 use mtlsnoop_tests::{
     client::Sending,
     cluster::Cluster,
+    command::Launch,
     interception::{Interception, SIDECAR_UID},
     interrupt,
     netns::Netns,
+    program,
     scene::SceneSpec,
     server::Backend,
     wait,
@@ -75,6 +77,26 @@ fn without_the_nodes_control_groups_it_sees_its_own_only() -> Result<()> {
     let examined = examined(&Runtime::start()?, &blind)?;
     let root = examined["cgroup"]["root"].as_str().unwrap_or_default();
     ensure!(!root.starts_with(whole.cgroups()?), "the control groups are taken from {root}");
+    Ok(())
+}
+
+/// As on nodes with version 2 alone, where a container's own control group is the root of all that it is told.
+#[test]
+fn in_a_namespace_of_control_groups_it_takes_the_nodes_too() -> Result<()> {
+    interrupt::catch()?;
+    let (whole, runtime, cluster) = (Described::by_the_manifest()?, Runtime::start()?, Cluster::start()?);
+    let mut holder = Launch::new(&program::system("unshare")?, cluster.folder())
+        .args(["--cgroup", "sleep", "60"])
+        .in_cgroup(cluster.cgroup())
+        .start()?;
+    let path = format!("/proc/{}/ns/cgroup", holder.pid());
+    wait::until_true("a namespace of control groups", wait::LONG, || {
+        holder.check_alive()?;
+        Ok(fs::read_link(&path)? != fs::read_link("/proc/self/ns/cgroup")?)
+    })?;
+    let examined = examined(&runtime, &Described { cgroup_namespace: Some(path), ..whole.clone() })?;
+    let root = examined["cgroup"]["root"].as_str().unwrap_or_default();
+    ensure!(root.starts_with(whole.cgroups()?), "the control groups are taken from {root}");
     Ok(())
 }
 
@@ -139,6 +161,8 @@ fn the_agent_becomes_ready_within_its_memory_and_ends_when_it_is_told() -> Resul
     ] {
         ensure!(metrics.contains(wanted), "no {wanted} in:\n{metrics}");
     }
+    // It fails on anything that it would name otherwise, too.
+    netns.run("promtool", &["check", "metrics"], &metrics)?;
     let peak = agent.memory_bytes("memory.max_usage_in_bytes", "memory.peak")?;
     let usage = agent.memory_bytes("memory.usage_in_bytes", "memory.current")?;
     eprintln!("memory of the container: {} MiB at most, {} MiB when ready", peak >> 20, usage >> 20);

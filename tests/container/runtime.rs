@@ -132,7 +132,7 @@ impl Runtime {
         for (from, to) in &container.mounts {
             launch = launch.arg_pair("--mount", format!("type=bind,src={from},dst={to},options=rbind:ro"));
         }
-        Ok(launch)
+        Ok(launch.args(container.cgroup_namespace.iter().map(|path| format!("--with-ns=cgroup:{path}"))))
     }
 
     fn control(&self) -> Result<Launch> {
