@@ -9,4 +9,5 @@ mod program;
 mod refusals;
 mod served;
 mod source;
+mod source_faults;
 mod watches;

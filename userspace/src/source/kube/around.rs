@@ -13,6 +13,8 @@ use kube::{
 };
 use thiserror::Error;
 
+use crate::notice;
+
 /// What the kubelet sets in every container (client-go `rest/config.go`, `InClusterConfig`).
 const SERVICE_HOST: &str = "KUBERNETES_SERVICE_HOST";
 
@@ -74,10 +76,10 @@ async fn read(path: &Path) -> Result<Config, KubeconfigError> {
 /// The account that the kubelet gave to this pod.
 fn in_cluster() -> Option<Config> {
     let say = |error: &InClusterError| {
-        log::warn!(
+        notice::warn(format_args!(
             "this is a pod of a cluster, but without an account: {error}. Nothing is asked of the Kubernetes API; \
              `automountServiceAccountToken: true` gives it one"
-        );
+        ));
     };
     Config::incluster_env().inspect_err(say).ok()
 }
@@ -88,7 +90,7 @@ async fn of_user() -> Option<Config> {
         Err(KubeconfigError::FindPath) => None,
         Err(KubeconfigError::ReadConfig(source, _)) if source.kind() == std::io::ErrorKind::NotFound => None,
         Err(error) => {
-            log::warn!("the user's kubeconfig is not used: {error}");
+            notice::warn(format_args!("the user's kubeconfig is not used: {error}"));
             None
         }
     }

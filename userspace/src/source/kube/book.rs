@@ -96,6 +96,8 @@ impl Book {
             }
             News::Listed => Progress::Listed,
             News::Absent => Progress::Absent,
+            // What it has may be forbidden: then nothing more is heard of it.
+            News::Present => return self.progress.remove(&watch).is_some(),
             News::Is { .. } | News::Gone(_) => return false,
         };
         self.listing.remove(&watch);
@@ -181,6 +183,7 @@ fn apply<T>(known: &mut Known<Option<T>>, news: News, read: impl FnOnce(Fact) ->
             known.tell(key, &version, fact.and_then(|fact| read(*fact))) != Told::Again
         }
         News::Gone(key) => known.remove(&key),
+        News::Present => false,
         News::Listed => !known.finish().is_empty(),
         News::Absent => {
             known.begin();
@@ -244,6 +247,15 @@ mod tests {
             assert!(book.istio().is_listed, "{count} are absent");
             book.hear(watch, News::Absent);
         }
+        assert!(!book.istio().is_listed);
+    }
+
+    #[test]
+    fn a_kind_that_comes_and_is_not_listed_is_unknown() {
+        let mut book = book([]);
+        book.hear(Watch::Entries, News::Absent);
+        assert!(book.istio().is_listed);
+        assert!(book.hear(Watch::Entries, News::Present));
         assert!(!book.istio().is_listed);
     }
 

@@ -82,16 +82,22 @@ impl Discovery {
         for watch in Watch::ISTIO {
             match found.get(&watch) {
                 Some(version) if watched.insert(watch) => {
+                    self.board.failed(watch, Condition::Listing, None);
+                    self.tell(watch, News::Present).await;
                     running.spawn(self.watch_kind(watch, version));
                 }
                 None if !watched.contains(&watch) => {
                     self.board.failed(watch, Condition::Absent, None);
-                    // Fails when nobody wants to know any more; the loop ends then.
-                    let _ = self.news.send(Heard::Watch(watch, News::Absent)).await;
+                    self.tell(watch, News::Absent).await;
                 }
                 Some(_) | None => {}
             }
         }
+    }
+
+    /// Fails when nobody wants to know any more; the loop ends then.
+    async fn tell(&self, watch: Watch, news: News) {
+        let _ = self.news.send(Heard::Watch(watch, news)).await;
     }
 
     fn watch_kind(&self, watch: Watch, version: &str) -> impl Future<Output = Watch> + use<> {

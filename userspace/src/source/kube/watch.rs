@@ -48,6 +48,8 @@ pub(super) enum News {
     Listed,
     /// The cluster has no such kind any more, nor objects of it.
     Absent,
+    /// The cluster has the kind after all.
+    Present,
 }
 
 /// What is watched, and who is told.

@@ -79,6 +79,7 @@ impl World {
                 }
             }
             News::Gone(key) => self.remove(watch, &key, tell),
+            News::Present => {}
             News::Listed => {
                 let gone = self.finish(watch);
                 tell.extend(gone.into_iter().filter_map(|key| Some(id(watch, key)?.gone())));
