@@ -32,7 +32,8 @@ pub fn trace(config: &Trace) -> Result<Outcome> {
     let kube = live_cluster::start(&config.cluster, config.kubeconfig.as_deref(), config.node.as_deref())?;
     if kube.is_none() && config.cluster == ClusterSource::Auto {
         if config.output.selection.is_of_pods() {
-            return Err(Contradiction::PodsWithoutCluster.into());
+            notice::error(Contradiction::PodsWithoutCluster);
+            return Ok(Outcome::WrongUsage);
         }
         if config.output.is_verbose {
             notice::warn("no cluster is around; `--cluster FILE` adds names of pods and Services");
@@ -85,6 +86,7 @@ async fn live(
         }
     }
     session.finish(kernel)?;
+    session.leave_cluster();
     let has_failing_finding = config.output.is_finding_failure && session.pipeline().had_finding();
     Ok(Outcome::of(session.is_recording_complete(), has_failing_finding))
 }

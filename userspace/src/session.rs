@@ -71,9 +71,6 @@ impl Session {
         for event in said {
             self.event(event);
         }
-        if let Some(kube) = self.parts.kube.take() {
-            kube.stop();
-        }
         self.parts.armer.finish();
         self.flush();
         match mem::replace(&mut self.output, Ok(())).and_then(|()| self.parts.pipeline.finish()) {
@@ -110,6 +107,13 @@ impl Session {
     /// The cluster that is around.
     pub fn kube(&self) -> Option<&Kube> {
         self.parts.kube.as_ref()
+    }
+
+    /// Speaks with the cluster no longer.
+    pub fn leave_cluster(&mut self) {
+        if let Some(kube) = self.parts.kube.take() {
+            kube.stop();
+        }
     }
 
     /// What events mean.

@@ -65,7 +65,10 @@ impl Agent {
 
     /// Waits until its port is open.
     fn begin(arguments: &[&str], stdout: Stdio) -> Self {
-        let mut command = mtlsnoop(&["agent", "--cluster", "none", "--listen", "127.0.0.1:0"]);
+        let mut command = mtlsnoop(&["agent", "--listen", "127.0.0.1:0"]);
+        if !arguments.contains(&"--kubeconfig") {
+            command.args(["--cluster", "none"]);
+        }
         let mut child = command.args(arguments).stdout(stdout).stderr(Stdio::piped()).spawn().unwrap();
         let said: Arc<Mutex<String>> = Arc::default();
         let stderr = BufReader::new(child.stderr.take().unwrap());

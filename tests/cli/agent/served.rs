@@ -77,3 +77,40 @@ fn a_port_in_use_is_an_error_that_says_what_to_do() {
     run(&["agent", "--cluster", "none", "--listen", &address])
         .fails_with(1, &[&address, "Address already in use", "--listen"]);
 }
+
+#[test]
+fn without_its_api_server_it_traces_and_says_why_it_is_not_ready() {
+    /// Nobody listens at this port (RFC 6335: tcpmux, which is not in use any more).
+    const KUBECONFIG: &str = "\
+apiVersion: v1
+kind: Config
+clusters: [{name: away, cluster: {server: 'https://127.0.0.1:1'}}]
+users: [{name: nobody, user: {token: none}}]
+contexts: [{name: away, context: {cluster: away, user: nobody}}]
+current-context: away
+";
+    if !nix::unistd::geteuid().is_root() {
+        eprintln!("skipped: an agent needs root");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("kubeconfig");
+    std::fs::write(&path, KUBECONFIG).unwrap();
+    let agent = Agent::begin(&["--kubeconfig", path.to_str().unwrap(), "--node", "a-node"], Stdio::null());
+    wait::until_true("a watch that fails", wait::LONG, || {
+        Ok(agent.metric("mtlsnoop_kube_watch_state{kind=\"pods\",state=\"failing\"}") > 0.0)
+    })
+    .unwrap();
+    let ready = agent.get("/readyz");
+    assert_eq!(ready.status, 503);
+    assert!(ready.body.contains("pods are not listed yet"), "{ready:?}");
+    assert_eq!(agent.get("/livez").status, 200);
+    load::exchange(10);
+    wait::until_true("ends in the metrics", wait::LONG, || {
+        Ok(agent.metric("mtlsnoop_connections_total{result=\"seen\"}") >= 20.0)
+    })
+    .unwrap();
+    let ended = agent.end();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.stderr.contains("tracing TCP on node a-node"), "{ended:?}");
+}

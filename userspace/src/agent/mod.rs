@@ -1,6 +1,7 @@
 //! `agent`: wires the live source to standard output, metrics and the port, for as long as the node lives; must not know how any of
 //! them works.
 
+mod announcing;
 mod api;
 mod health;
 mod output;

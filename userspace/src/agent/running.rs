@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context as _, Result};
 
 use crate::{
-    agent::{Reread, api, health, output, reread::Watched, status::Status},
+    agent::{Reread, announcing::Announcing, api, health, output, reread::Watched, status::Status},
     arming::Armer,
     config::{Agent, Capture, Envoys},
     envoys::ToldLive,
@@ -42,12 +42,16 @@ const BEAT: Duration = Duration::from_secs(1);
 /// How long readers of standard output are waited for at the end.
 const READERS_WITHIN: Duration = Duration::from_secs(3);
 
+/// How long the Kubernetes API is waited for at the end.
+const API_WITHIN: Duration = Duration::from_secs(3);
+
 /// A running agent.
 pub(super) struct Running {
     config: Agent,
     kernel: Kernel,
     session: Session,
     metrics: Metrics,
+    announcing: Announcing,
     status: Arc<Status>,
     stdout: LineQueue,
     /// How far the calendar was stepped, for what is written.
@@ -78,12 +82,14 @@ impl Running {
         memory::give_back();
         let recorder = target.map(|(target, rotation)| Recorder::rotating(target, rotation)).transpose()?;
         let recording_lost = recorder.as_ref().map(Recorder::lost);
+        let node = config.node.clone().unwrap_or_else(kernel::node_name);
+        let announcing = Announcing::start(kube.as_ref(), &node, config.announces);
         let step_ns = Arc::default();
         let lines = output::Lines::new(stdout.clone(), Arc::clone(&step_ns), recording_lost.clone());
         let pipeline = Pipeline::with_observers(
             config.selection.clone(),
             Box::new(lines),
-            vec![Box::new(metrics.clone())],
+            vec![Box::new(metrics.clone()), Box::new(announcing.clone())],
         );
         let armer = Armer::new(config.disarm_after);
         Ok(Self {
@@ -91,6 +97,7 @@ impl Running {
             kernel,
             session: Session::new(Parts { cluster, kube, envoys, recorder, pipeline, armer }),
             metrics,
+            announcing,
             status,
             stdout,
             step_ns,
@@ -104,6 +111,7 @@ impl Running {
     /// Takes what happened since the last call; tells how soon to do it again.
     pub(super) fn drain(&mut self, reread: Reread<'_>) -> Duration {
         let pause = self.session.drain(&mut self.kernel);
+        self.announcing.pump(self.session.now());
         self.status.looked();
         if self.beaten.is_none() {
             announce(&self.kernel, self.session.node(), notice::is_told(Level::Debug));
@@ -132,7 +140,13 @@ impl Running {
         let recording = self.recording_lost.iter().map(|lost| ("recording", lost.load(Ordering::Relaxed)));
         let output_lost = [("stdout", self.stdout.lost())].into_iter().chain(recording).collect();
         let kube = self.session.kube().map(|kube| api::health(&kube.state()));
-        Health { kube, output_lost, ..health::read(&self.session, &mut self.kernel, self.session.now()) }
+        let announcements = self.announcing.outcomes();
+        Health {
+            kube,
+            announcements,
+            output_lost,
+            ..health::read(&self.session, &mut self.kernel, self.session.now())
+        }
     }
 
     fn look_at_output(&mut self) {
@@ -192,8 +206,14 @@ impl Running {
     pub(super) fn finish(mut self) -> Result<Outcome> {
         let health = self.health();
         self.metrics.health(health);
-        let Self { mut session, kernel, stdout, .. } = self;
-        session.finish(kernel)?;
+        let Self { mut session, kernel, stdout, announcing, .. } = self;
+        let finished = session.finish(kernel);
+        let dropped = announcing.finish(session.now(), API_WITHIN);
+        if dropped > 0 {
+            notice::warn(format_args!("{dropped} announcements were not posted as Kubernetes Events"));
+        }
+        session.leave_cluster();
+        finished?;
         let left = stdout.finish(READERS_WITHIN);
         if left + stdout.lost() > 0 {
             let lost = stdout.lost();
