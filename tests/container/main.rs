@@ -94,7 +94,10 @@ fn in_a_namespace_of_control_groups_it_takes_the_nodes_too() -> Result<()> {
         holder.check_alive()?;
         Ok(fs::read_link(&path)? != fs::read_link("/proc/self/ns/cgroup")?)
     })?;
-    let examined = examined(&runtime, &Described { cgroup_namespace: Some(path), ..whole.clone() })?;
+    // What a runtime mounts on such a node: the control group of its own, which looks like the root of all.
+    let own = (cluster.cgroup().display().to_string(), "/run".to_owned());
+    let mounts = [vec![own], whole.mounts.clone()].concat();
+    let examined = examined(&runtime, &Described { cgroup_namespace: Some(path), mounts, ..whole.clone() })?;
     let root = examined["cgroup"]["root"].as_str().unwrap_or_default();
     ensure!(root.starts_with(whole.cgroups()?), "the control groups are taken from {root}");
     Ok(())
