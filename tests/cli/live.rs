@@ -28,12 +28,16 @@ struct Trace {
 impl Trace {
     /// None without root, where no trace starts.
     fn start(arguments: &[&str], stdout: Stdio) -> Option<Self> {
+        Self::start_with(arguments, Stdio::null(), stdout)
+    }
+
+    fn start_with(arguments: &[&str], stdin: Stdio, stdout: Stdio) -> Option<Self> {
         if !nix::unistd::geteuid().is_root() {
             eprintln!("skipped: a live trace needs root");
             return None;
         }
         let mut command = mtlsnoop(&[&["trace"], arguments].concat());
-        let mut child = command.stdout(stdout).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command.stdin(stdin).stdout(stdout).stderr(Stdio::piped()).spawn().unwrap();
         let mut stderr = BufReader::new(child.stderr.take().unwrap());
         let mut said = String::new();
         while !said.lines().next_back().is_some_and(|line| line.starts_with("tracing TCP on node ")) {
@@ -77,6 +81,20 @@ fn exchange() {
     server.write_all(b"+PONG\r\n").unwrap();
     drop(server);
     client.read_to_end(&mut Vec::new()).unwrap();
+}
+
+/// As in a pod, where nobody hears of a Ctrl-C of who runs `kubectl exec`.
+#[test]
+fn it_ends_with_its_input_when_it_is_to() {
+    let Some(mut trace) = Trace::start_with(&["--end-with-input"], Stdio::piped(), Stdio::piped()) else {
+        return;
+    };
+    exchange();
+    assert!(trace.child.try_wait().unwrap().is_none(), "its input is still there");
+    drop(trace.child.stdin.take());
+    let (code, stdout, stderr) = trace.end();
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(stdout.starts_with("SUMMARY"), "{stdout}");
 }
 
 #[test]

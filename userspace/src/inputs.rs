@@ -1,9 +1,10 @@
 //! What a live run waits for: time to look, signals, the end of its time; must not know what is looked at.
 
-use std::{io, pin::Pin, time::Duration};
+use std::{io, pin::Pin, thread, time::Duration};
 
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
+    sync::oneshot,
     time::{Instant, Sleep, sleep},
 };
 
@@ -16,7 +17,7 @@ pub enum Input {
     Drain,
     /// Somebody wants it to end.
     Interrupted,
-    /// It was to last no longer.
+    /// It was to last no longer: its time is over, or its input.
     Elapsed,
     /// SIGHUP came, where it is listened for.
     HungUp,
@@ -29,6 +30,7 @@ pub struct Inputs {
     terminate: Signal,
     hang_up: Option<Signal>,
     end: Option<Pin<Box<Sleep>>>,
+    input: Option<oneshot::Receiver<()>>,
 }
 
 impl Inputs {
@@ -36,7 +38,14 @@ impl Inputs {
     pub fn listen() -> io::Result<Self> {
         signals::raise_then_exit()?;
         let (interrupt, terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-        Ok(Self { drain: Box::pin(sleep(Duration::ZERO)), interrupt, terminate, hang_up: None, end: None })
+        Ok(Self {
+            drain: Box::pin(sleep(Duration::ZERO)),
+            interrupt,
+            terminate,
+            hang_up: None,
+            end: None,
+            input: None,
+        })
     }
 
     /// Listens for SIGHUP too, which ends a run that does not.
@@ -55,6 +64,19 @@ impl Inputs {
         self.end = Some(Box::pin(sleep(duration)));
     }
 
+    /// The run is over when standard input is. What comes by it is thrown away.
+    pub fn end_with_input(&mut self) -> io::Result<()> {
+        let (over, input) = oneshot::channel();
+        thread::Builder::new().name("input".to_owned()).spawn(move || {
+            // Input that cannot be read is over as well.
+            let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
+            // Nobody waits for it when the run is over.
+            let _ = over.send(());
+        })?;
+        self.input = Some(input);
+        Ok(())
+    }
+
     /// Waits for what comes first; signals go before what is due all the time.
     pub async fn next(&mut self) -> Input {
         tokio::select! {
@@ -63,6 +85,7 @@ impl Inputs {
             _ = self.terminate.recv() => Input::Interrupted,
             () = came(self.hang_up.as_mut()) => Input::HungUp,
             () = elapsed(self.end.as_mut()) => Input::Elapsed,
+            () = over(self.input.as_mut()) => Input::Elapsed,
             () = self.drain.as_mut() => Input::Drain,
         }
     }
@@ -71,6 +94,13 @@ impl Inputs {
 async fn came(signal: Option<&mut Signal>) {
     match signal {
         Some(signal) => drop(signal.recv().await),
+        None => std::future::pending().await,
+    }
+}
+
+async fn over(input: Option<&mut oneshot::Receiver<()>>) {
+    match input {
+        Some(input) => input.await.unwrap_or_default(),
         None => std::future::pending().await,
     }
 }

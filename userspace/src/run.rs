@@ -79,6 +79,9 @@ async fn live(
     if let Some(duration) = config.duration {
         inputs.end_after(duration);
     }
+    if config.ends_with_input {
+        inputs.end_with_input().context("cannot start a thread")?;
+    }
     while session.is_output_open() {
         match inputs.next().await {
             Input::Drain => inputs.drain_after(session.drain(&mut kernel)),

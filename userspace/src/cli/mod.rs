@@ -160,6 +160,9 @@ pub struct TraceArgs {
     /// Show the kernel side's own diagnostics on standard error
     #[arg(long)]
     kernel_log: bool,
+    /// End with standard input, as `kubectl mtlsnoop` needs it: a Ctrl-C there is not heard here
+    #[arg(long, hide = true, conflicts_with = "logs")]
+    end_with_input: bool,
     #[command(flatten)]
     envoys: EnvoyArgs,
     #[command(flatten)]
@@ -293,6 +296,7 @@ impl TraceArgs {
             capture,
             disarm_after,
             kernel_log,
+            end_with_input,
             envoys,
             hooks,
         } = self;
@@ -306,6 +310,7 @@ impl TraceArgs {
             capture: capture.into(),
             disarm_after,
             is_kernel_log_shown: kernel_log,
+            ends_with_input: end_with_input,
             hooks: hooks.config(),
             envoys: envoys.config(),
         }
@@ -427,6 +432,7 @@ mod tests {
             capture: crate::config::Capture::Always,
             disarm_after: Duration::from_secs(330),
             is_kernel_log_shown: false,
+            ends_with_input: false,
             hooks: Hooks::default(),
             envoys: Envoys::default(),
         };
@@ -459,6 +465,7 @@ mod tests {
             capture: crate::config::Capture::Adaptive,
             disarm_after: Duration::from_secs(30),
             is_kernel_log_shown: true,
+            ends_with_input: false,
             hooks: Hooks {
                 btf: Some("t".into()),
                 without: vec!["reset_sent".to_owned(), "socket_state".to_owned()],
@@ -493,6 +500,7 @@ mod tests {
             ("mtlsnoop trace --capture sentinel", InvalidValue),
             ("mtlsnoop trace --duration 5", ValueValidation),
             ("mtlsnoop trace -A -n default", ArgumentConflict),
+            ("mtlsnoop trace --end-with-input --envoy-log -", ArgumentConflict),
             ("mtlsnoop analyze", MissingRequiredArgument),
         ] {
             assert_eq!(parsed(line).err(), Some(kind), "{line}");

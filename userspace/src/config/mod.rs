@@ -127,6 +127,8 @@ pub struct Trace {
     pub disarm_after: Duration,
     /// The kernel side's own diagnostics go to standard error.
     pub is_kernel_log_shown: bool,
+    /// It ends with its standard input: with whoever holds the other end.
+    pub ends_with_input: bool,
     /// What may be used of the kernel.
     pub hooks: Hooks,
     /// What Envoys say themselves.
@@ -228,6 +230,7 @@ mod tests {
                 capture: Capture::Always,
                 disarm_after: Duration::from_mins(1),
                 is_kernel_log_shown: false,
+                ends_with_input: false,
                 hooks: Hooks::default(),
                 envoys: Envoys::default(),
             };

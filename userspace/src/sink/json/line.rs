@@ -20,8 +20,18 @@ use crate::{
 
 /// One line of the output of mtlsnoop. Keys that are not known are absent; keys that this schema does not have may come.
 #[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Line<'a> {
+    #[serde(flatten)]
+    pub(super) what: What<'a>,
+    /// Name of the node whose `agent` wrote it: logs of several are read together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) node: Option<&'a str>,
+}
+
+/// What a line tells.
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
-pub(super) enum Line<'a> {
+pub(super) enum What<'a> {
     /// One end of a connection ended. Only with `--all`.
     Connection(Box<Connection<'a>>),
     /// Something is wrong between a client and a destination, or it is wrong again (`count`), or it is surer than before.
@@ -32,7 +42,7 @@ pub(super) enum Line<'a> {
     Summary(Summary),
 }
 
-impl<'a> From<&'a Update> for Line<'a> {
+impl<'a> From<&'a Update> for What<'a> {
     fn from(update: &'a Update) -> Self {
         match update {
             Update::Connection(connection) => Self::Connection(Box::new((&**connection).into())),
@@ -42,7 +52,7 @@ impl<'a> From<&'a Update> for Line<'a> {
     }
 }
 
-impl From<&Accounting> for Line<'_> {
+impl From<&Accounting> for What<'_> {
     fn from(accounting: &Accounting) -> Self {
         Self::Summary(accounting.into())
     }

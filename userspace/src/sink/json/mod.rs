@@ -11,7 +11,10 @@ use std::io::{self, Write};
 pub use schema::{schema, schema_of};
 
 use crate::{
-    sink::{Accounting, Sink, json::line::Line},
+    sink::{
+        Accounting, Sink,
+        json::line::{Line, What},
+    },
     update::Update,
 };
 
@@ -19,27 +22,35 @@ use crate::{
 #[derive(Debug)]
 pub struct JsonLines<W> {
     destination: W,
+    node: Option<Box<str>>,
 }
 
 impl<W: Write> JsonLines<W> {
     /// Writes to this, in small pieces: it should have a buffer.
     pub fn new(destination: W) -> Self {
-        Self { destination }
+        Self { destination, node: None }
     }
 
-    fn write(&mut self, line: &Line<'_>) -> io::Result<()> {
-        serde_json::to_writer(&mut self.destination, line)?;
+    /// Each line tells that it is of this node.
+    #[must_use]
+    pub fn of_node(self, node: &str) -> Self {
+        Self { node: Some(node.into()), ..self }
+    }
+
+    fn write(&mut self, what: What<'_>) -> io::Result<()> {
+        let line = Line { what, node: self.node.as_deref() };
+        serde_json::to_writer(&mut self.destination, &line)?;
         self.destination.write_all(b"\n")
     }
 }
 
 impl<W: Write> Sink for JsonLines<W> {
     fn update(&mut self, update: &Update) -> io::Result<()> {
-        self.write(&Line::from(update))
+        self.write(What::from(update))
     }
 
     fn account(&mut self, accounting: &Accounting) -> io::Result<()> {
-        self.write(&Line::from(accounting))
+        self.write(What::from(accounting))
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -67,6 +78,23 @@ mod tests {
         let mut lines = JsonLines::new(Vec::new());
         lines.update(update).unwrap();
         pretty(lines)
+    }
+
+    #[test]
+    fn a_line_tells_its_node_where_there_is_one() {
+        let updates = [
+            Update::Finding(Box::new(samples::finding())),
+            Update::Resolved(Box::new(samples::resolved())),
+            Update::Connection(Box::new(samples::connection())),
+        ];
+        for update in &updates {
+            let mut lines = JsonLines::new(Vec::new()).of_node("worker-1");
+            lines.update(update).unwrap();
+            let told: serde_json::Value = serde_json::from_str(&pretty(lines)).unwrap();
+            assert_eq!(told["node"], "worker-1");
+            let without: serde_json::Value = serde_json::from_str(&written(update)).unwrap();
+            assert_eq!(without.get("node"), None);
+        }
     }
 
     #[test]
