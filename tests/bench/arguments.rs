@@ -6,7 +6,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::{
     load::{Load, worker::Worker},
-    subject::{Subject, agent::Agent},
+    node::client::Client,
+    served::Cluster,
+    subject::{Subject, agent::Agent, naive::Naive},
 };
 
 /// What tracing costs. `cargo xtask bench` runs it.
@@ -42,6 +44,9 @@ pub(crate) struct Plan {
     /// Only these parts; with --load or --attached only losses
     #[arg(long, value_delimiter = ',', value_name = "PART")]
     only: Vec<Part>,
+    /// Length of the soak
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=1440), value_name = "N")]
+    soak_minutes: u64,
     /// Short windows and few of them, to see that it works
     #[arg(long)]
     pub(crate) quick: bool,
@@ -68,8 +73,12 @@ pub(crate) enum Part {
     Replay,
     /// Speed of reading packet captures
     Capture,
-    /// How cost grows with connections and pods
+    /// How cost grows with connections, pods and endpoints
     Growth,
+    /// What a cluster of 150 000 pods costs the agent and the API server
+    Cluster,
+    /// Memory and losses of the agent under 5 000 connections/s for a long time
+    Soak,
 }
 
 impl Plan {
@@ -92,6 +101,10 @@ impl Plan {
 
     pub(crate) fn limit(&self) -> Duration {
         if self.quick { Duration::ZERO } else { self.limit }
+    }
+
+    pub(crate) fn soak(&self) -> Duration {
+        if self.quick { Duration::from_secs(20) } else { Duration::from_secs(60 * self.soak_minutes) }
     }
 
     /// How many comparisons a toggled process is good for: three seconds of them.
@@ -140,6 +153,24 @@ pub(crate) enum Process {
         /// How many
         count: usize,
     },
+    /// Cost of this many endpoints, known through changes
+    #[command(hide = true)]
+    Changes {
+        /// How many
+        count: usize,
+    },
+    /// The API server of the large cluster, until standard input ends
+    #[command(hide = true)]
+    Cluster(Cluster),
+    /// A watch of all pods, until standard input ends
+    #[command(hide = true)]
+    Naive(Naive),
+    /// All servers of other nodes, until standard input ends
+    #[command(hide = true)]
+    Server,
+    /// A pod's sidecar, until standard input ends
+    #[command(hide = true)]
+    Client(Client),
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

@@ -8,8 +8,9 @@ use crate::{
 };
 
 use Figure::{
-    AgentCpu, BestPeer, BusyMemory, Capture, FlowsGrowth, IdleMemory, Latency, Loss, Missing, PodsGrowth,
-    Replay, UncountedFlows,
+    AgentCpu, BestPeer, BusyMemory, Capture, ChangesGrowth, ClusterMemory, EndpointsGrowth, Enriched,
+    FlowsGrowth, IdleMemory, Latency, Loss, Missing, PodsGrowth, Replay, SoakGrowth, SoakUnaccounted, Sync,
+    Traffic, UncountedFlows,
 };
 use Limit::{AtLeast, AtMost};
 
@@ -40,6 +41,22 @@ pub(crate) enum Figure {
     UncountedFlows,
     /// Time of an event with 100 000 pods, in times of that with ten.
     PodsGrowth,
+    /// Time of an event with 20 000 endpoints known through changes, in times of that with twenty.
+    EndpointsGrowth,
+    /// The same of one more change.
+    ChangesGrowth,
+    /// From the agent's start in a cluster of 150 000 pods until it is ready, in seconds.
+    Sync,
+    /// Most memory of the agent there, in MiB.
+    ClusterMemory,
+    /// What a watch of all pods takes of the API server, in times of what the agent takes.
+    Traffic,
+    /// From the decisive event to the finding with a pod that was looked up, 99th percentile, in milliseconds.
+    Enriched,
+    /// Growth of the agent's memory under load, in KiB an hour.
+    SoakGrowth,
+    /// Connection ends that are neither reported nor counted as lost.
+    SoakUnaccounted,
 }
 
 /// How far a figure may go.
@@ -50,7 +67,7 @@ pub(crate) struct Budget {
     pub(crate) limit: Limit,
 }
 
-pub(crate) const BUDGETS: [Budget; 17] = [
+pub(crate) const BUDGETS: [Budget; 25] = [
     budget("sentinel, conn loss, %", Loss(Load::Conn, Subject::Sentinel), AtMost(3.0, 1.5)),
     budget("sentinel, rr loss, %", Loss(Load::Rr, Subject::Sentinel), AtMost(0.3, 0.0)),
     budget("sentinel, bulk loss, %", Loss(Load::Bulk, Subject::Sentinel), AtMost(0.5, 0.0)),
@@ -68,6 +85,14 @@ pub(crate) const BUDGETS: [Budget; 17] = [
     budget("time of an event, 1 M ÷ 1 k flows", FlowsGrowth, AtMost(2.0, 2.0)),
     budget("evicted flows that were not counted", UncountedFlows, AtMost(0.0, 0.0)),
     budget("time of an event, 100 k ÷ 10 pods", PodsGrowth, AtMost(2.0, 2.0)),
+    budget("time of an event, 20 k ÷ 20 endpoints", EndpointsGrowth, AtMost(2.0, 2.0)),
+    budget("time of a change, 20 k ÷ 20 endpoints", ChangesGrowth, AtMost(4.0, 2.0)),
+    budget("150 k pods: agent's start to ready, s", Sync, AtMost(10.0, 3.0)),
+    budget("150 k pods: agent RSS at its peak, MiB", ClusterMemory, AtMost(64.0, 40.0)),
+    budget("150 k pods: API traffic of a naive watch ÷ ours", Traffic, AtLeast(20.0, 50.0)),
+    budget("decisive event to enriched finding, p99, ms", Enriched, AtMost(250.0, 100.0)),
+    budget("soak: growth of the agent, KiB/h", SoakGrowth, AtMost(1024.0, 256.0)),
+    budget("soak: connection ends unaccounted", SoakUnaccounted, AtMost(0.0, 0.0)),
 ];
 
 const fn budget(name: &'static str, figure: Figure, limit: Limit) -> Budget {

@@ -12,16 +12,21 @@ mod load;
 mod machine;
 mod measurement;
 mod need;
+mod node;
 mod pause;
 mod proc_text;
 mod report;
 mod results;
 mod series;
+mod served;
+mod spoken;
 mod statistic;
 mod subject;
 mod table;
+mod trend;
 mod wakeup;
 mod window;
+mod wire;
 
 use std::{process::ExitCode, time::Duration};
 
@@ -32,12 +37,13 @@ use mtlsnoop_tests::interrupt::{self, Interrupted};
 use crate::{
     arguments::{Arguments, Part, Plan, Process},
     cpus::Cpus,
-    figure::{capture, flows, full_rate, latency, memory, pods, replay},
+    figure::{capture, changes, cluster, flows, full_rate, latency, memory, pods, replay, soak},
     load::worker,
     machine::Machine,
+    node::{client, server},
     report::Report,
     results::Results,
-    subject::{agent, suspect},
+    subject::{agent, naive, suspect},
 };
 
 /// What a shell says of a program that SIGINT ended: 128 and the number of the signal.
@@ -63,6 +69,11 @@ fn run(arguments: &Arguments) -> Result<()> {
         Some(Process::Hold { connections }) => memory::hold_open(*connections),
         Some(Process::Flows { count }) => flows::run(*count),
         Some(Process::Pods { count }) => pods::run(*count),
+        Some(Process::Changes { count }) => changes::run(*count),
+        Some(Process::Cluster(served)) => served::run(served),
+        Some(Process::Naive(naive)) => naive::run(naive),
+        Some(Process::Server) => server::run(),
+        Some(Process::Client(client)) => client::run(client),
         None => interrupt::catch().and_then(|()| measure(&arguments.plan)),
     }
 }
@@ -84,7 +95,8 @@ fn figures(plan: &Plan, machine: Machine, cpus: &Cpus) -> Result<Results> {
     for load in if plan.has(Part::Losses) { plan.loads() } else { Vec::new() } {
         comparisons.extend(measurement::compare(load, plan, cpus)?);
     }
-    let (minute, ends, findings) = if plan.quick { (5, 10_000, 100) } else { (60, 100_000, 1000) };
+    let (minute, ends, findings, looked_up) =
+        if plan.quick { (5, 10_000, 100, 10) } else { (60, 100_000, 1000, 200) };
     let has = |part| plan.has(part).then_some(());
     Ok(Results {
         machine,
@@ -99,5 +111,10 @@ fn figures(plan: &Plan, machine: Machine, cpus: &Cpus) -> Result<Results> {
         capture: has(Part::Capture).map(|()| capture::measure(plan.quick)).transpose()?,
         flows: has(Part::Growth).map(|()| flows::measure()).transpose()?,
         pods: has(Part::Growth).map(|()| pods::measure()).transpose()?,
+        changes: has(Part::Growth).map(|()| changes::measure()).transpose()?,
+        cluster: has(Part::Cluster)
+            .map(|()| cluster::measure(Duration::from_secs(minute), looked_up, cpus))
+            .transpose()?,
+        soak: has(Part::Soak).map(|()| soak::measure(plan.soak(), cpus)).transpose()?,
     })
 }

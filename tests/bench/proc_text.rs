@@ -40,3 +40,9 @@ pub(crate) fn number_in(line: &str, pattern: &str) -> Option<u64> {
     let digits = rest.len() - rest.trim_start_matches(|letter: char| letter.is_ascii_digit()).len();
     rest[digits..].starts_with(after).then(|| rest[..digits].parse().ok())?
 }
+
+/// proc(5), `/proc/PID/net/dev`: `face: bytes packets …`, first what was received.
+pub(crate) fn received_bytes(table: &str, device: &str) -> Option<u64> {
+    let line = table.lines().find_map(|line| line.trim_start().strip_prefix(device)?.strip_prefix(':'))?;
+    line.split_whitespace().next()?.parse().ok()
+}

@@ -40,6 +40,7 @@ impl Report<'_> {
         self.write_losses(&mut out)?;
         self.write_figures(&mut out)?;
         self.write_growth(&mut out)?;
+        self.write_agent(&mut out)?;
         if BUDGETS.iter().any(|budget| self.results.figure(budget.figure).is_some()) {
             self.write_budgets(&mut out)?;
         }
@@ -168,12 +169,23 @@ impl Report<'_> {
     fn write_growth(&self, out: &mut String) -> std::fmt::Result {
         let flows = self.results.flows.as_ref().map(super::figure::flows::Flows::lines);
         let pods = self.results.pods.as_ref().map(super::figure::pods::Pods::lines);
-        let lines: Vec<_> = flows.into_iter().chain(pods).flatten().collect();
+        let changes = self.results.changes.as_ref().map(super::figure::changes::Changes::lines);
+        let lines: Vec<_> = flows.into_iter().chain(pods).chain(changes).flatten().collect();
         if lines.is_empty() {
             return Ok(());
         }
         let table = Table { heading: ["growth with", "how many", "event ns", "bytes each"], lines };
         writeln!(out, "\n{table}")
+    }
+
+    /// Of the agent in a cluster, and for a long time.
+    fn write_agent(&self, out: &mut String) -> std::fmt::Result {
+        let Results { cluster, soak, .. } = &self.results;
+        let cluster = cluster.iter().flat_map(super::figure::cluster::Clustered::lines);
+        for line in cluster.chain(soak.iter().flat_map(super::figure::soak::Soak::lines)) {
+            writeln!(out, "{line}")?;
+        }
+        Ok(())
     }
 
     fn write_budgets(&self, out: &mut String) -> std::fmt::Result {
@@ -211,6 +223,9 @@ impl Report<'_> {
             capture,
             flows,
             pods,
+            changes,
+            cluster,
+            soak,
         } = &self.results;
         let json = json!({
             "machine": machine.json(),
@@ -225,6 +240,9 @@ impl Report<'_> {
             "capture": capture.as_ref().map(super::figure::capture::Capture::json),
             "flows": flows.as_ref().map(super::figure::flows::Flows::json),
             "pods": pods.as_ref().map(super::figure::pods::Pods::json),
+            "changes": changes.as_ref().map(super::figure::changes::Changes::json),
+            "cluster": cluster.as_ref().map(super::figure::cluster::Clustered::json),
+            "soak": soak.as_ref().map(super::figure::soak::Soak::json),
             "budgets": BUDGETS.iter().map(|budget| self.budget(budget)).collect::<Vec<_>>(),
         });
         fs::write(path, format!("{json:#}\n")).with_context(|| format!("could not write {}", path.display()))

@@ -3,8 +3,8 @@
 use crate::{
     budget::Figure,
     figure::{
-        capture::Capture, flows::Flows, full_rate::FullRate, latency::Latency, memory::Memory, pods::Pods,
-        replay::Replay,
+        capture::Capture, changes::Changes, cluster::Clustered, flows::Flows, full_rate::FullRate,
+        latency::Latency, memory::Memory, pods::Pods, replay::Replay, soak::Soak,
     },
     load::Load,
     machine::Machine,
@@ -26,6 +26,9 @@ pub(crate) struct Results {
     pub(crate) capture: Option<Capture>,
     pub(crate) flows: Option<Flows>,
     pub(crate) pods: Option<Pods>,
+    pub(crate) changes: Option<Changes>,
+    pub(crate) cluster: Option<Clustered>,
+    pub(crate) soak: Option<Soak>,
 }
 
 /// Less loss than this cannot be told from none.
@@ -63,6 +66,14 @@ impl Results {
             Figure::FlowsGrowth => self.flows.as_ref().map(|flows| exact(flows.growth())),
             Figure::UncountedFlows => self.flows.as_ref().map(|flows| count(flows.uncounted())),
             Figure::PodsGrowth => self.pods.as_ref().map(|pods| exact(pods.growth())),
+            Figure::EndpointsGrowth => self.changes.as_ref().map(|changes| exact(changes.event_growth())),
+            Figure::ChangesGrowth => self.changes.as_ref().map(|changes| exact(changes.change_growth())),
+            Figure::Sync => self.cluster.as_ref().map(|cluster| exact(cluster.sync.as_secs_f64())),
+            Figure::ClusterMemory => mib(self.cluster.as_ref().map(|cluster| cluster.peak_bytes)),
+            Figure::Traffic => self.cluster.as_ref().map(|cluster| exact(cluster.saved())),
+            Figure::Enriched => self.cluster.as_ref().map(|cluster| exact(cluster.enriched.p99_ms)),
+            Figure::SoakGrowth => self.soak.as_ref().and_then(Soak::growth_kib_h),
+            Figure::SoakUnaccounted => self.soak.as_ref().map(|soak| count(soak.unaccounted())),
         }
     }
 

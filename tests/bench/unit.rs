@@ -1,19 +1,24 @@
 //! The arithmetic of the benchmark as a test target: tests inside a benchmark without harness would never run.
 
+mod hello;
 mod limit;
 mod need;
 mod proc_text;
 mod statistic;
 mod table;
+mod trend;
 mod window;
 
 use std::time::Duration;
+
+use mtlsnoop::tls::client_hello::{self, Reading};
 
 use crate::{
     limit::{Limit, Verdict},
     need::Progress,
     statistic::{Estimate, median, percentile},
     table::Table,
+    trend::Sample,
     window::{Window, loss_percent},
 };
 
@@ -158,4 +163,40 @@ fn a_loss_is_what_is_missing_and_an_even_drift_is_none() {
     let (with, without) = (first + last, second + third);
     assert!(loss_percent(with.per_s(), without.per_s()).abs() < 1e-9);
     assert!((with.per_s() - 50_750.0).abs() < 1e-6 && (with.per_cpu_s() - 101_500.0).abs() < 1e-6);
+}
+
+#[test]
+fn a_straight_line_is_found_and_noise_makes_it_unsure() {
+    let samples = |of: fn(f64) -> f64| -> Vec<Sample> {
+        (0..600).map(f64::from).map(|seconds| Sample { seconds, value: of(seconds) }).collect()
+    };
+    let even = trend::slope(&samples(|seconds| 7.0 + 3.0 * seconds), 10).unwrap();
+    assert!((even.value - 3.0).abs() < 1e-9 && even.error < 1e-9, "{even:?}");
+    let still = trend::slope(&samples(|_| 5.0), 10).unwrap();
+    assert!(still.value.abs() < 1e-9 && still.error < 1e-9, "{still:?}");
+    // A wave as long as a stretch and a half.
+    let unsure = trend::slope(&samples(|seconds| (seconds / 14.0).sin()), 10).unwrap();
+    assert!(unsure.error > 1e-5 && unsure.value.abs() < 3.0 * unsure.error, "{unsure:?}");
+    assert_eq!(trend::slope(&samples(|_| 5.0)[..2], 10), None);
+}
+
+#[test]
+fn a_hello_to_another_service_is_whole() {
+    for host in ["a.b", "store-0007.team-007.svc.cluster.local"] {
+        let hello = hello::of_mesh_to(host, 6379).unwrap();
+        let Reading::Hello(known) = client_hello::parse(&hello) else { panic!("{host}: {hello:?}") };
+        assert_eq!(known.sni.as_deref(), Some(&*format!("outbound_.6379_._.{host}")), "{known:?}");
+        assert_eq!(known.alpn, ["istio-peer-exchange".into(), "istio".into()]);
+    }
+}
+
+#[test]
+fn a_device_has_counted_what_it_received() {
+    let table = "Inter-|   Receive                            |  Transmit\n \
+                 face |bytes    packets errs drop fifo frame compressed multicast|bytes\n    \
+                 lo: 1234567    1042    0    0    0     0          0         0  1234567\n  \
+                 eth0: 99 1 0 0 0 0 0 0 99\n";
+    assert_eq!(proc_text::received_bytes(table, "lo"), Some(1_234_567));
+    assert_eq!(proc_text::received_bytes(table, "eth0"), Some(99));
+    assert_eq!(proc_text::received_bytes(table, "eth1"), None);
 }

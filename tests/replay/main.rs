@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod capture;
+mod changes;
 mod properties;
 mod scenarios;
 mod story;

@@ -30,9 +30,12 @@ pub(crate) struct Options {
     /// Only with these attached: nothing, sentinel, adaptive-idle, tcpdump, …
     #[arg(long, value_name = "WHAT,…")]
     attached: Option<String>,
-    /// Only these parts: losses, full-rate, memory, latency, replay, capture, growth; with --load or --attached only losses
+    /// Only these parts: losses, full-rate, memory, latency, replay, capture, growth, cluster, soak; with --load or --attached only losses
     #[arg(long, value_name = "PART,…")]
     only: Option<String>,
+    /// Length of the soak
+    #[arg(long, value_name = "N")]
+    soak_minutes: Option<String>,
     /// Short windows and few of them, to see that it works
     #[arg(long)]
     quick: bool,
@@ -69,7 +72,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
 impl Options {
     /// The same for the benchmark.
     fn arguments(&self) -> Result<Vec<String>> {
-        let Self { seconds, error, limit, load, attached, only, quick, check, json } = self;
+        let Self { seconds, error, limit, load, attached, only, soak_minutes, quick, check, json } = self;
         let mut arguments = Vec::new();
         for (name, value) in [
             ("--seconds", seconds),
@@ -78,6 +81,7 @@ impl Options {
             ("--load", load),
             ("--attached", attached),
             ("--only", only),
+            ("--soak-minutes", soak_minutes),
         ] {
             arguments.extend(value.as_ref().map(|value| format!("{name}={value}")));
         }

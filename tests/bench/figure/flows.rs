@@ -10,13 +10,10 @@ use mtlsnoop::{
     engine::{Engine, Settings},
     event::{Event, loss::Loss},
 };
-use mtlsnoop_tests::interrupt;
+use mtlsnoop_tests::{interrupt, scatter::scatter};
 use serde_json::{Value, json};
 
-use crate::figure::{
-    self,
-    traffic::{Connection, scatter},
-};
+use crate::figure::{self, traffic::Connection};
 
 /// What each number of flows costs, the fewest first.
 pub(crate) struct Flows(Vec<Point>);

@@ -1,12 +1,16 @@
 //! The figures of the budget that are no loss of throughput; each knows how it is measured, none what its budget is.
 
 pub(crate) mod capture;
+pub(crate) mod changes;
+pub(crate) mod cluster;
+pub(crate) mod enriched;
 pub(crate) mod flows;
 pub(crate) mod full_rate;
 pub(crate) mod latency;
 pub(crate) mod memory;
 pub(crate) mod pods;
 pub(crate) mod replay;
+pub(crate) mod soak;
 mod traffic;
 
 use std::process::Command;

@@ -94,7 +94,7 @@ pub(crate) fn run(count: usize) -> Result<()> {
     let load_ms = begun.elapsed().as_secs_f64() * 1e3;
     let file_bytes = file.len();
     drop(file);
-    let mut engine = Engine::new(Settings { connections: Connections::All, ..Settings::default() });
+    let mut engine = Engine::new(settings());
     let seen = Event::Cluster(Box::new(ClusterSeen { time: Time(1), cluster: reading.cluster }));
     engine.apply(&seen, &mut Vec::new());
     let used = figure::allocated_bytes()?.saturating_sub(before);
@@ -111,8 +111,13 @@ pub(crate) fn run(count: usize) -> Result<()> {
     writeln!(io::stdout(), "{result}").context("could not print the result")
 }
 
-/// Nanoseconds that an event takes, with every connection told, so that every address is looked up.
-fn event_ns(engine: &mut Engine, pods: u64) -> f64 {
+/// Every connection is told, so that every address is looked up.
+pub(crate) fn settings() -> Settings {
+    Settings { connections: Connections::All, ..Settings::default() }
+}
+
+/// Nanoseconds that an event takes while connections go to some of so many pods.
+pub(crate) fn event_ns(engine: &mut Engine, pods: u64) -> f64 {
     let known = pods.min(KNOWN);
     let mut updates = Vec::new();
     let (mut took, mut events) = (Duration::ZERO, 0);

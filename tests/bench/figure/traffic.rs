@@ -7,6 +7,7 @@ use mtlsnoop::event::{
     socket::{Ended, Established, Opened, Owner, SocketId, State},
     time::Time,
 };
+use mtlsnoop_tests::scatter::scatter;
 
 /// The address of pod number `nth`, in 10.0.0.0/8.
 pub(crate) fn pod_address(nth: u64) -> Ipv4Addr {
@@ -88,9 +89,4 @@ impl Connection {
     fn time(&self) -> Time {
         Time(1_700_000_000_000_000_000 + 50_000 * self.nth)
     }
-}
-
-/// Different numbers for different ones, in no order (the constants are those of Knuth's MMIX).
-pub(crate) fn scatter(number: u64) -> u64 {
-    number.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407) >> 24
 }

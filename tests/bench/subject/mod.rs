@@ -1,6 +1,7 @@
 //! What is compared with nothing at all: how it is attached, what it uses and says of itself, how it is detached.
 
 pub(crate) mod agent;
+pub(crate) mod naive;
 mod peer;
 mod probe;
 pub(crate) mod started;
