@@ -95,12 +95,15 @@ impl Served {
 const DONE: &str = "done";
 /// The node whose pods are replaced only when it is asked for.
 const OWN_NODE: usize = 0;
+/// As real servers do (apiserver `pkg/storage/cacher/cacher.go`, `defaultBookmarkFrequency`).
+const BOOKMARK_EVERY: Duration = Duration::from_mins(1);
 /// Between two looks at who is due.
 const STEP: Duration = Duration::from_millis(100);
 
 /// The process, until standard input ends.
 pub(crate) fn run(cluster: &Cluster) -> Result<()> {
     let api = Api::start_at(&cluster.folder, (Ipv4Addr::LOCALHOST, 0).into(), None)?;
+    api.faults().bookmark_every = Some(BOOKMARK_EVERY);
     let stock = Arc::new(Stock::load(api)?);
     let mut out = io::stdout().lock();
     writeln!(out, "{}", stock.api.kubeconfig()?.display())?;

@@ -13,6 +13,8 @@ pub struct Faults {
     pub cut_watches_after: Option<Duration>,
     /// Requests that are refused.
     pub refusals: Vec<Refused>,
+    /// How often watches have a bookmark; none: often enough for tests.
+    pub bookmark_every: Option<Duration>,
     /// `sendInitialEvents` is refused, as servers before 1.32 do.
     pub no_streaming_lists: bool,
 }

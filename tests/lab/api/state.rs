@@ -26,7 +26,6 @@ pub(crate) struct State {
     pub(crate) changed: watch::Sender<()>,
     /// Told when all connections are to break.
     pub(crate) broken: watch::Sender<()>,
-    pub(crate) bookmark_every: Duration,
 }
 
 impl State {
@@ -39,7 +38,6 @@ impl State {
             log: RequestLog::default(),
             changed: watch::Sender::new(()),
             broken: watch::Sender::new(()),
-            bookmark_every: BOOKMARK_EVERY,
         }
     }
 
@@ -52,6 +50,10 @@ impl State {
         let changed = change(&mut self.store());
         self.changed.send_replace(());
         changed
+    }
+
+    pub(crate) fn bookmark_every(&self) -> Duration {
+        self.faults().bookmark_every.unwrap_or(BOOKMARK_EVERY)
     }
 
     pub(crate) fn faults(&self) -> MutexGuard<'_, Faults> {

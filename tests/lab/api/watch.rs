@@ -61,7 +61,7 @@ impl Watch {
             Err(refusal) => return self.event("ERROR", &refusal.status()).await,
         };
         let mut changed = self.state.changed.subscribe();
-        let mut next_bookmark = Instant::now() + self.state.bookmark_every;
+        let mut next_bookmark = Instant::now() + self.state.bookmark_every();
         loop {
             changed.mark_unchanged();
             loop {
@@ -79,7 +79,7 @@ impl Watch {
                 _ = changed.changed() => {}
                 // Bookmarks come by the clock.
                 () = sleep_until(next_bookmark), if self.query.bookmarks => {
-                    next_bookmark = Instant::now() + self.state.bookmark_every;
+                    next_bookmark = Instant::now() + self.state.bookmark_every();
                     self.bookmark(version, false).await?;
                 }
             }
