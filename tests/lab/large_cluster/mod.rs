@@ -161,7 +161,7 @@ mod tests {
     fn pods_are_replaced_at_their_rate() {
         let mut turnover = Turnover::default();
         // 130 000 in 8 hours and 20 000 in 48.
-        assert_eq!(turnover.due(Duration::from_secs(3600)).len(), 16_250 + 416);
-        assert!(turnover.due(Duration::from_secs(3600)).is_empty());
+        assert_eq!(turnover.due(Duration::from_hours(1)).len(), 16_250 + 416);
+        assert!(turnover.due(Duration::from_hours(1)).is_empty());
     }
 }
