@@ -101,6 +101,7 @@ mod tests {
     use std::fs;
 
     use super::{StartError, find};
+    use crate::source::kube::{Kube, Limits, Options, watch::describe};
 
     const CONFIG: &str = "apiVersion: v1\nkind: Config\ncurrent-context: a\ncontexts: [{name: a, context: {cluster: a, user: a}}]\n\
         clusters: [{name: a, cluster: {server: 'https://127.0.0.1:6443'}}]\nusers: [{name: a, user: {token: t}}]\n";
@@ -126,5 +127,16 @@ mod tests {
                 other => panic!("{text:?}: {other:?}"),
             }
         }
+    }
+
+    #[test]
+    fn a_token_that_cannot_be_read_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config");
+        fs::write(&path, CONFIG.replace("token: t", "tokenFile: missing")).unwrap();
+        let options = Options { node: "node-1".into(), kubeconfig: Some(path), limits: Limits::default() };
+        let error = Kube::start(&options).err().unwrap();
+        assert!(matches!(&error, StartError::Client { .. }), "{error:?}");
+        assert!(describe(&error).contains("No such file"), "{}", describe(&error));
     }
 }

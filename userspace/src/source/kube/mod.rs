@@ -40,6 +40,7 @@ use crate::{
         cluster::{Change, LookedUp, Lookup, LookupFailure},
         time::Time,
     },
+    notice,
     source::kube::{
         counted::Counting,
         discovery::Discovery,
@@ -47,7 +48,7 @@ use crate::{
         kind::{Kind, Pods, Services, Slices},
         outbox::Inbox,
         state::{Board, Watch},
-        watch::{Heard, Watched},
+        watch::{Heard, Watched, describe},
     },
 };
 
@@ -102,20 +103,26 @@ pub struct Kube {
 }
 
 impl Kube {
-    /// Starts to speak with the cluster that is around; none where there is none.
+    /// Starts to speak with the cluster that is around; none where there is none that can be used. Only a kubeconfig that was
+    /// named must be right.
     pub fn start(options: &Options) -> Result<Option<Self>, StartError> {
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         let Some(config) = runtime.block_on(around::find(options.kubeconfig.as_deref()))? else {
             return Ok(None);
         };
         let board = Arc::new(Board::default());
-        let url: Box<str> = config.cluster_url.to_string().into();
         let client = {
             // The client has a task of its own.
             let _inside = runtime.enter();
-            let builder = ClientBuilder::try_from(config)
-                .map_err(|source| StartError::Client { url, source: Box::new(source) })?;
-            builder.with_layer(&Counting(Arc::clone(&board))).build()
+            client(config, &board)
+        };
+        let client = match client {
+            Ok(client) => client,
+            Err(error) if options.kubeconfig.is_none() => {
+                notice::warn(format_args!("{error}: {}. Nothing is asked of it", describe(&error)));
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
         };
         Ok(Some(Self::begin(options, runtime, client, board)?))
     }
@@ -194,6 +201,14 @@ impl Kube {
         // A panic there was told already where it happened.
         let _ = thread.join();
     }
+}
+
+/// A client whose requests are counted.
+fn client(config: ::kube::Config, board: &Arc<Board>) -> Result<Client, StartError> {
+    let url: Box<str> = config.cluster_url.to_string().into();
+    let builder = ClientBuilder::try_from(config)
+        .map_err(|source| StartError::Client { url, source: Box::new(source) })?;
+    Ok(builder.with_layer(&Counting(Arc::clone(board))).build())
 }
 
 /// What asks the API on its own.
