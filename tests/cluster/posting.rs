@@ -119,7 +119,7 @@ impl Agent {
     pub(crate) fn announces(&mut self, seconds: u64, count: u64) -> PosterState {
         let what = format!("{count} announcements");
         wait::until(what, wait::LONG, || {
-            self.0.pump(at(seconds));
+            self.0.pump(at(seconds), 0);
             let state = self.0.state();
             Ok((state.outcomes().map(|(_, count)| count).sum::<u64>() >= count).then_some(state))
         })
@@ -128,12 +128,12 @@ impl Agent {
 
     /// Hands on what may go out at that second, and does not wait.
     pub(crate) fn pumps(&mut self, seconds: u64) {
-        self.0.pump(at(seconds));
+        self.0.pump(at(seconds), 0);
     }
 
     /// Ends.
     pub(crate) fn ends(self, seconds: u64, patience: Duration) -> PosterState {
-        self.0.finish(at(seconds), patience)
+        self.0.finish(at(seconds), 0, patience)
     }
 }
 

@@ -27,10 +27,10 @@ impl Announcing {
         Self(Rc::new(RefCell::new(events)))
     }
 
-    /// Hands on what may go out now; never waits.
-    pub(super) fn pump(&self, now: Time) {
+    /// Hands on what may go out now; never waits. The calendar was stepped so far since the time of events began.
+    pub(super) fn pump(&self, now: Time, step_ns: i64) {
         if let Some(events) = &mut *self.0.borrow_mut() {
-            events.pump(now);
+            events.pump(now, step_ns);
         }
     }
 
@@ -40,9 +40,9 @@ impl Announcing {
     }
 
     /// Posts the last ones, for as long as the patience lasts. Tells how many were never posted.
-    pub(super) fn finish(&self, now: Time, patience: Duration) -> u64 {
+    pub(super) fn finish(&self, now: Time, step_ns: i64, patience: Duration) -> u64 {
         let Some(events) = self.0.borrow_mut().take() else { return 0 };
-        let state = events.finish(now, patience);
+        let state = events.finish(now, step_ns, patience);
         state.outcomes().find(|(outcome, _)| *outcome == "dropped").map_or(0, |(_, count)| count)
     }
 }

@@ -37,10 +37,11 @@ impl Lines {
     /// Into this queue, with times as the calendar has them.
     pub(super) fn new(
         queue: LineQueue,
+        node: &str,
         step_ns: Arc<AtomicI64>,
         recording_lost: Option<Arc<AtomicU64>>,
     ) -> Self {
-        let sink = Corrected::new(JsonLines::new(LineWriter::new(queue.clone())), step_ns);
+        let sink = Corrected::new(JsonLines::new(LineWriter::new(queue.clone())).of_node(node), step_ns);
         Self { sink, queue, recording_lost }
     }
 }

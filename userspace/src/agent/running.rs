@@ -85,7 +85,7 @@ impl Running {
         let node = config.node.clone().unwrap_or_else(kernel::node_name);
         let announcing = Announcing::start(kube.as_ref(), &node, config.announces);
         let step_ns = Arc::default();
-        let lines = output::Lines::new(stdout.clone(), Arc::clone(&step_ns), recording_lost.clone());
+        let lines = output::Lines::new(stdout.clone(), &node, Arc::clone(&step_ns), recording_lost.clone());
         let pipeline = Pipeline::with_observers(
             config.selection.clone(),
             Box::new(lines),
@@ -111,7 +111,7 @@ impl Running {
     /// Takes what happened since the last call; tells how soon to do it again.
     pub(super) fn drain(&mut self, reread: Reread<'_>) -> Duration {
         let pause = self.session.drain(&mut self.kernel);
-        self.announcing.pump(self.session.now());
+        self.announcing.pump(self.session.now(), self.step_ns.load(Ordering::Relaxed));
         self.status.looked();
         if self.beaten.is_none() {
             announce(&self.kernel, self.session.node(), notice::is_told(Level::Debug));
@@ -206,9 +206,9 @@ impl Running {
     pub(super) fn finish(mut self) -> Result<Outcome> {
         let health = self.health();
         self.metrics.health(health);
-        let Self { mut session, kernel, stdout, announcing, .. } = self;
+        let Self { mut session, kernel, stdout, announcing, step_ns, .. } = self;
         let finished = session.finish(kernel);
-        let dropped = announcing.finish(session.now(), API_WITHIN);
+        let dropped = announcing.finish(session.now(), step_ns.load(Ordering::Relaxed), API_WITHIN);
         if dropped > 0 {
             notice::warn(format_args!("{dropped} announcements were not posted as Kubernetes Events"));
         }

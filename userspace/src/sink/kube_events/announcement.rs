@@ -29,6 +29,16 @@ pub struct Announcement {
     pub is_final: bool,
 }
 
+impl Announcement {
+    /// With its times so much later.
+    pub(super) fn moved(mut self, step_ns: i64) -> Self {
+        for time in [&mut self.first_seen, &mut self.last_seen] {
+            time.0 = time.0.saturating_add_signed(step_ns);
+        }
+        self
+    }
+}
+
 /// An object that an Event is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Object {
@@ -96,8 +106,26 @@ impl Severity {
 
 #[cfg(test)]
 mod tests {
-    use super::Severity;
-    use crate::update::Code;
+    use super::{Announcement, Severity};
+    use crate::{
+        event::time::{SECOND_NS, Time},
+        sink::kube_events::samples::{BEGIN, announcement},
+        update::Code,
+    };
+
+    #[test]
+    fn its_times_are_those_of_the_calendar() {
+        let hour_ns = 3600 * SECOND_NS;
+        let told = Announcement { last_seen: BEGIN + SECOND_NS, ..announcement() };
+        for (step_ns, first, last) in [
+            (hour_ns.cast_signed(), BEGIN + hour_ns, BEGIN + hour_ns + SECOND_NS),
+            (-hour_ns.cast_signed(), BEGIN - hour_ns, BEGIN - hour_ns + SECOND_NS),
+            (i64::MIN, Time(0), Time(0)),
+        ] {
+            let moved = told.clone().moved(step_ns);
+            assert_eq!((moved.first_seen, moved.last_seen), (first, last), "{step_ns}");
+        }
+    }
 
     #[test]
     fn reasons_are_in_camel_case() {

@@ -48,11 +48,12 @@ impl KubeEvents {
         Self { announcer: Announcer::new(settings), poster }
     }
 
-    /// Hands on what may go out now. Never blocks; to be called again and again.
-    pub fn pump(&mut self, now: Time) {
+    /// Hands on what may go out now. Never blocks; to be called again and again. `step_ns` is how far the calendar was stepped
+    /// since the time of updates began: the cluster's time is that of calendars.
+    pub fn pump(&mut self, now: Time, step_ns: i64) {
         while self.poster.has_room() {
             let Some(announcement) = self.announcer.next(now) else { break };
-            self.poster.post(announcement);
+            self.poster.post(announcement.moved(step_ns));
         }
     }
 
@@ -63,10 +64,10 @@ impl KubeEvents {
 
     /// Posts the last counts, for as long as the patience lasts. It blocks: not to be called by the thread that runs the
     /// runtime on which Events are posted.
-    pub fn finish(self, now: Time, patience: Duration) -> PosterState {
+    pub fn finish(self, now: Time, step_ns: i64, patience: Duration) -> PosterState {
         let Self { mut announcer, poster } = self;
         announcer.hurry(now);
-        let last = std::iter::from_fn(|| announcer.next(now));
+        let last = std::iter::from_fn(|| announcer.next(now)).map(|announcement| announcement.moved(step_ns));
         let state = poster.finish(last, patience);
         state.with(Outcome::Dropped, announcer.dropped() + announcer.waiting())
     }

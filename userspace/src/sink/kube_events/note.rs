@@ -5,7 +5,7 @@
 use crate::{
     sink::terminal::{
         block::sentence,
-        text::{day_and_time, name, visible},
+        text::{name, visible},
     },
     update::{Finding, Resolved},
 };
@@ -41,15 +41,13 @@ pub(super) fn of_finding(finding: &Finding) -> String {
 
 /// Of a resolution.
 pub(super) fn of_resolved(resolved: &Resolved) -> String {
-    let Resolved { client, server, count, first_seen, last_seen, .. } = resolved;
+    let Resolved { client, server, count, .. } = resolved;
     let attempts = if *count == 1 { "attempt" } else { "attempts" };
+    let port = server.address.port();
     let note = format!(
-        "{} reaches {} port {} now, after {count} failed {attempts} from {} to {}.",
+        "{} reaches {} port {port} now, after {count} failed {attempts}.",
         name(client),
-        name(server),
-        server.address.port(),
-        day_and_time(*first_seen),
-        day_and_time(*last_seen)
+        name(server)
     );
     cut(&note, LIMIT_BYTES)
 }
@@ -96,8 +94,7 @@ mod tests {
         let resolved = Resolved { client: client(), server: server(), ..samples::resolved() };
         assert_eq!(
             of_resolved(&resolved),
-            "default/redis-client-6d9f7c5b8-x2x9q reaches default/redis-0 port 6379 now, after 3 failed attempts from 2020-05-14 \
-             07:30:01.000 UTC to 2020-05-14 07:30:31.000 UTC."
+            "default/redis-client-6d9f7c5b8-x2x9q reaches default/redis-0 port 6379 now, after 3 failed attempts."
         );
     }
 

@@ -63,7 +63,7 @@ pub(super) fn time_of_day(time: Time) -> String {
 }
 
 /// Day and time of the day, UTC.
-pub(in crate::sink) fn day_and_time(time: Time) -> String {
+pub(super) fn day_and_time(time: Time) -> String {
     timestamp(time).strftime("%Y-%m-%d %H:%M:%S%.3f UTC").to_string()
 }
 
