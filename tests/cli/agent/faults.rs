@@ -177,24 +177,32 @@ fn what_does_not_fit_into_the_ring_is_counted_by_name() {
 }
 
 #[test]
-fn every_file_of_a_rotated_recording_can_be_analyzed() {
+fn files_of_a_rotated_recording_can_be_analyzed_alone_and_together() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("recording");
-    let rotation = ["--write-size", "64KiB", "--write-files", "3", "-w", path.to_str().unwrap()];
+    let rotation = ["--write-size", "64KiB", "--write-files", "1000", "-w", path.to_str().unwrap()];
     let arguments = [&EVERYTHING as &[&str], &rotation].concat();
-    let Some(agent) = Agent::start(&arguments, Stdio::null()) else { return };
+    let Some(agent) = Agent::start(&arguments, Stdio::piped()) else { return };
+    let Read { agent, reader } = Read::of(agent);
     let load = Load::start();
-    let oldest = folder.path().join("recording.2");
-    wait::until_true("three files", wait::LONG, || Ok(oldest.exists())).unwrap();
+    let third = folder.path().join("recording.2");
+    wait::until_true("three files", wait::LONG, || Ok(third.exists())).unwrap();
     drop(load);
     assert_eq!(agent.end().code, Some(0));
-    let names: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
-    assert_eq!(names.len(), 3, "{names:?}");
-    for path in names {
-        assert!(matches!(recorded(&path)[0], Event::Began(_)), "{path:?}");
-        let analyzed = run(&["analyze", path.to_str().unwrap(), "-o", "json"]);
-        assert_eq!(analyzed.code, Some(0), "{analyzed:?}");
+    let (summary, connections) = account(&reader.join().unwrap());
+    let mut paths: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort_by_key(|path| fs::metadata(path).unwrap().modified().unwrap());
+    for path in &paths {
+        assert!(matches!(recorded(path)[0], Event::Began(_)), "{path:?}");
+        let alone = run(&["analyze", path.to_str().unwrap(), "-o", "json", "--all"]);
+        // Counts come before what they count, so that those of one file alone are off by what came with the last of them.
+        assert_eq!(alone.code, Some(0), "{alone:?}");
+        let (alone, _) = account(&alone.stdout);
+        assert!(alone["seen"].as_u64().unwrap() < summary["seen"].as_u64().unwrap(), "{alone} {summary}");
     }
+    let paths: Vec<_> = paths.iter().map(|path| path.to_str().unwrap()).collect();
+    let together = run(&[&["analyze", "-o", "json", "--all"], paths.as_slice()].concat());
+    assert_eq!(account(&together.stdout), (summary, connections), "{together:?}");
 }
 
 #[test]

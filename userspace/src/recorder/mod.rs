@@ -1,6 +1,7 @@
 //! The recording of a live run: begun, rotated by size, and given up or gone on with when the disk does not take it; must not know
 //! what events mean.
 
+mod counted;
 mod preamble;
 #[cfg(test)]
 mod tests;
@@ -18,10 +19,11 @@ use std::{
 use crate::{
     event::{
         Event,
+        loss::Counters,
         time::{SECOND_NS, Time},
     },
     notice,
-    recorder::preamble::Preamble,
+    recorder::{counted::Counted, preamble::Preamble},
     sink::record::{RecordWriter, Target, TargetError, WriteError},
 };
 
@@ -45,6 +47,7 @@ pub struct Recorder {
     writer: RecordWriter<File>,
     pause: Option<Pause>,
     rotation: Option<(Rotation, Preamble)>,
+    counted: Counted,
     /// Events that are in no file.
     lost: Arc<AtomicU64>,
 }
@@ -61,7 +64,15 @@ impl Recorder {
     pub fn begin(target: Target) -> Result<Self, TargetError> {
         let path = target.path().to_owned();
         let (file, writer) = begin(target)?;
-        Ok(Self { path, file, writer, pause: None, rotation: None, lost: Arc::default() })
+        Ok(Self {
+            path,
+            file,
+            writer,
+            pause: None,
+            rotation: None,
+            counted: Counted::default(),
+            lost: Arc::default(),
+        })
     }
 
     /// Records to files in turn, of which each can be analyzed alone, and goes on when the disk takes it again.
@@ -87,13 +98,30 @@ impl Recorder {
         if self.pause.is_some_and(|pause| pause.until.is_some_and(|until| event.time() >= until)) {
             self.resume(event.time());
         }
-        if self.pause.is_some() {
-            self.lost.fetch_add(1, Ordering::Relaxed);
-            return;
-        }
-        if let Err(error) = self.writer.write(event) {
+        let written = match event {
+            Event::Counted(counters) => self.counters(counters),
+            event => self.write(event),
+        };
+        if let Err(error) = written {
             self.stop(&error, event.time());
         }
+    }
+
+    fn counters(&mut self, total: &Counters) -> Result<(), WriteError> {
+        let told = self.counted.of_file(total);
+        let written = self.write(&Event::Counted(told.clone()));
+        if self.pause.is_none() {
+            self.counted.recorded(&told);
+        }
+        written
+    }
+
+    fn write(&mut self, event: &Event) -> Result<(), WriteError> {
+        if self.pause.is_some() {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+            return Ok(());
+        }
+        self.writer.write(event)
     }
 
     /// Hands on what was recorded, and begins the next file when this one is long enough.
@@ -142,6 +170,7 @@ impl Recorder {
             return;
         }
         self.pause = None;
+        self.counted.go_on();
         notice::say(format_args!(
             "recording to {} goes on; {} events are not in it",
             self.path.display(),
@@ -156,7 +185,10 @@ impl Recorder {
             .map_err(|error| TargetError::Refused { path: self.path.clone(), error })
             .and_then(|()| begin(Target::prepare(&self.path)?));
         match begun {
-            Ok((file, writer)) => (self.file, self.writer) = (file, writer),
+            Ok((file, writer)) => {
+                (self.file, self.writer) = (file, writer);
+                self.counted.begin();
+            }
             // It grows until there is another.
             Err(error) => return notice::warn(format_args!("the recording cannot be rotated: {error}")),
         }

@@ -6,6 +6,7 @@ use super::{RETRY_NS, Recorder, Rotation, numbered};
 use crate::{
     event::{
         Began, Capture, Event,
+        loss::Counters,
         time::{SECOND_NS, Time},
     },
     sink::record::Target,
@@ -38,7 +39,8 @@ fn each_file_can_be_read_alone_and_the_oldest_goes() {
     let mut recorder = Recorder::rotating(Target::prepare(&path).unwrap(), rotation).unwrap();
     recorder.event(&began(0));
     for second in 1..100 {
-        recorder.event(&Event::Tick(time(second)));
+        let counted = Counters { time: time(second), seen: second, ..Counters::default() };
+        recorder.event(&Event::Counted(counted));
         recorder.flush(time(second));
     }
     assert!(recorder.is_complete());
@@ -47,6 +49,11 @@ fn each_file_can_be_read_alone_and_the_oldest_goes() {
     for events in &files {
         assert!(matches!(&events[0], Event::Began(_)), "{events:?}");
         seconds.extend(events[1..].iter().map(|event| event.time().0 / SECOND_NS));
+        let counts = events[1..].iter().map(|event| match event {
+            Event::Counted(counters) => counters.seen,
+            other => panic!("nobody recorded {other:?}"),
+        });
+        assert!(counts.eq(1..events.len() as u64), "each file counts from its own beginning: {events:?}");
     }
     assert!(seconds.is_sorted_by(|a, b| a + 1 == *b) && seconds.last() == Some(&99), "{seconds:?}");
     assert!(!numbered(&path, 3).exists());
