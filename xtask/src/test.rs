@@ -51,6 +51,8 @@ pub(crate) enum Stage {
     Verdicts,
     /// The whole incident with real Envoy and real servers (needs root)
     Incident,
+    /// Agent mode: the incident with an API server, and what goes wrong with that (needs root)
+    Agent,
     /// Every situation, live and captured, against what should be found (needs root)
     Situations,
     /// The stages kernel and verdicts on other kernels, in virtual machines
@@ -142,6 +144,7 @@ impl Stage {
             Self::Container => Some("container"),
             Self::Verdicts => Some("verdicts"),
             Self::Incident => Some("incident"),
+            Self::Agent => Some("agent"),
             Self::Situations => Some("situations"),
         }
     }
@@ -149,7 +152,13 @@ impl Stage {
     fn needs_root(self) -> bool {
         matches!(
             self,
-            Self::Lab | Self::Kernel | Self::Container | Self::Verdicts | Self::Incident | Self::Situations
+            Self::Lab
+                | Self::Kernel
+                | Self::Container
+                | Self::Verdicts
+                | Self::Incident
+                | Self::Agent
+                | Self::Situations
         )
     }
 }
@@ -228,6 +237,7 @@ mod tests {
                 "container",
                 "verdicts",
                 "incident",
+                "agent",
                 "situations",
                 "vm"
             ]
