@@ -72,7 +72,7 @@ pub(crate) fn ready(workspace: &Workspace) -> Result<Validators> {
 }
 
 fn fetch(workspace: &Workspace, folder: &Path) -> Result<()> {
-    step("fetching what checks deploy/ with pip, about 60 MB", || {
+    step("fetching what checks deploy/ with pip, about 110 MB", || {
         if folder.exists() {
             fs::remove_dir_all(folder).with_context(|| format!("could not clear {}", folder.display()))?;
         }
