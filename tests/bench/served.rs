@@ -26,7 +26,7 @@ use mtlsnoop_tests::{
 };
 use tempfile::TempDir;
 
-use crate::{cpus::Cpus, load::running, spoken::Spoken};
+use crate::{cpus::Cpus, load::running, node::NODE, spoken::Spoken};
 
 /// What this process is to be.
 #[derive(Args)]
@@ -64,7 +64,7 @@ impl Served {
         &self.kubeconfig
     }
 
-    /// From now on pods are replaced, but for those of the first node.
+    /// From now on pods are replaced, but for those of the node that is measured.
     pub(crate) fn begin_turnover(&mut self) -> Result<()> {
         self.tell("turnover")
     }
@@ -93,8 +93,6 @@ impl Served {
 }
 
 const DONE: &str = "done";
-/// The node whose pods are replaced only when it is asked for.
-const OWN_NODE: usize = 0;
 /// As real servers do (apiserver `pkg/storage/cacher/cacher.go`, `defaultBookmarkFrequency`).
 const BOOKMARK_EVERY: Duration = Duration::from_mins(1);
 /// Between two looks at who is due.
@@ -136,9 +134,8 @@ fn turn_over(stock: &Arc<Stock>) -> mpsc::Receiver<anyhow::Error> {
         let (begun, mut turnover) = (Instant::now(), Turnover::default());
         loop {
             let due = turnover.due(begun.elapsed()).into_iter();
-            let replaced = due
-                .filter(|nth| World::new_pod(*nth).node() != OWN_NODE)
-                .try_for_each(|nth| stock.replace(nth));
+            let replaced =
+                due.filter(|nth| World::new_pod(*nth).node() != NODE).try_for_each(|nth| stock.replace(nth));
             if let Err(error) = replaced {
                 // Nobody listens any more when the process ends.
                 let _ = failed.send(error);

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::{
     cpus::Cpus,
     figure::enriched::{self, Enriched},
-    node::agent::Agent,
+    node::{NODE, agent::Agent},
     pause::pause,
     served::Served,
     spoken::Spoken,
@@ -57,7 +57,7 @@ pub(crate) fn measure(window: Duration, findings: usize, cpus: &Cpus) -> Result<
     let mut served = Served::start(cpus)?;
     let begun = Wire::read(served.netns())?;
     let started = Instant::now();
-    let mut agent = Agent::start(served.netns(), &node_name(0), served.kubeconfig())?;
+    let mut agent = Agent::start(served.netns(), &node_name(NODE), served.kubeconfig())?;
     let (mut peak_bytes, mut looked) = (0, started);
     wait::until_true("the agent to be ready", LONG, || {
         if looked.elapsed() < LOOK {
@@ -69,6 +69,7 @@ pub(crate) fn measure(window: Duration, findings: usize, cpus: &Cpus) -> Result<
     })
     .with_context(|| format!("the agent says {:?}", agent.stderr()))?;
     let sync = started.elapsed();
+    eprintln!("bench: cluster, ready after {:.2} s", sync.as_secs_f64());
     let sync_bytes = Wire::read(served.netns())?.bytes.saturating_sub(begun.bytes);
     served.begin_turnover()?;
     pause(SETTLE)?;

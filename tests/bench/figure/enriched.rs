@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use crate::{
     cpus::Cpus,
     group::Group,
-    node::{self, agent::Agent, network::Network},
+    node::{self, NODE, agent::Agent, network::Network},
     pause::pause,
     spoken::Spoken,
     statistic::percentile,
@@ -32,8 +32,6 @@ pub(crate) struct Enriched {
     pub(crate) p99_ms: f64,
 }
 
-/// The node that the agent is on.
-const NODE: usize = 0;
 /// Findings come two a second: each asks for two things, and the agent limits itself to five a second.
 const BETWEEN: Duration = Duration::from_millis(500);
 /// Who has not been told by then is missing.

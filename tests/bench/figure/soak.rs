@@ -14,7 +14,7 @@ use crate::{
     accounting::Accounting,
     cpus::Cpus,
     group::Group,
-    node::{agent::Agent, network::Network, pod::Running},
+    node::{NODE, agent::Agent, network::Network, pod::Running},
     pause::pause,
     served::Served,
     spoken::Spoken,
@@ -44,7 +44,6 @@ const HEALTHY: u32 = 610;
 const FAILING: u32 = 15;
 /// Each so often one of them is replaced.
 const LIFE: Duration = Duration::from_secs(6);
-const NODE: usize = 0;
 const SAMPLE: Duration = Duration::from_secs(1);
 /// The part of the time in which caches fill and findings begin, which tells nothing of growth.
 const WARM_UP: f64 = 0.25;

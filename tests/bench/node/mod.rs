@@ -6,3 +6,6 @@ pub(crate) mod client;
 pub(crate) mod network;
 pub(crate) mod pod;
 pub(crate) mod server;
+
+/// Its number: one whose pods have sidecars.
+pub(crate) const NODE: usize = 17;

@@ -133,6 +133,13 @@ mod tests {
                 assert_eq!(object["spec"]["nodeName"], node_name(node));
                 assert_eq!(object["status"]["podIP"], pod.address().to_string());
                 assert!(!object.to_string().contains("{name}"), "{object:#}");
+                for key in ["app", "security.istio.io/tlsMode", "pod-template-hash", "missing"] {
+                    assert_eq!(
+                        pod.label(key).as_deref(),
+                        object["metadata"]["labels"][key].as_str(),
+                        "{key}"
+                    );
+                }
                 assert!(object["status"]["containerStatuses"][0]["containerID"].as_str().unwrap().len() > 64);
                 assert_eq!(pod.object_at(Stage::Pending)["spec"]["nodeName"], serde_json::Value::Null);
             }

@@ -51,22 +51,31 @@ const SUFFIX: usize = 5;
 const HASH: &str = "6c5f9b7d8";
 const TIME: &str = "2026-05-04T09:00:00Z";
 
-/// Complete pods as an API server prints them, with a name in braces for what differs.
+/// A complete pod as an API server prints it, with a name in braces for what differs.
+struct Template {
+    text: String,
+    labels: Value,
+}
+
+/// Those that there are.
 struct Templates {
-    stateful: String,
-    with_sidecar: String,
-    without_sidecar: String,
+    stateful: Template,
+    with_sidecar: Template,
+    without_sidecar: Template,
 }
 
 static TEMPLATES: LazyLock<Templates> = LazyLock::new(|| Templates {
-    stateful: compact(include_str!("stateful_pod.json")),
-    with_sidecar: compact(include_str!("deployed_pod.json")),
-    without_sidecar: compact(include_str!("plain_pod.json")),
+    stateful: Template::read(include_str!("stateful_pod.json")),
+    with_sidecar: Template::read(include_str!("deployed_pod.json")),
+    without_sidecar: Template::read(include_str!("plain_pod.json")),
 });
 
-/// As it goes over the network.
-fn compact(text: &str) -> String {
-    serde_json::from_str::<Value>(text).map_or_else(|_| String::new(), |value| value.to_string())
+impl Template {
+    /// As it goes over the network. That each gives an object is tested.
+    fn read(text: &str) -> Self {
+        let object: Value = serde_json::from_str(text).unwrap_or_default();
+        Self { text: object.to_string(), labels: object["metadata"]["labels"].clone() }
+    }
 }
 
 impl Pod {
@@ -132,17 +141,31 @@ impl Pod {
     /// The place of the sidecar among the pod's containers, the one that sets it up included.
     pub const SIDECAR: u8 = 2;
 
-    /// The object, when all of it runs.
-    pub fn object(self) -> Value {
-        let service = self.service();
-        let template = match (service.is_headless(), self.has_sidecar()) {
+    fn template(self) -> &'static Template {
+        match (self.service().is_headless(), self.has_sidecar()) {
             (true, _) => &TEMPLATES.stateful,
             (false, true) => &TEMPLATES.with_sidecar,
             (false, false) => &TEMPLATES.without_sidecar,
-        };
+        }
+    }
+
+    /// A label, found without making the object: selectors ask all pods for one that most do not have.
+    pub fn label(self, key: &str) -> Option<String> {
+        let value = self.template().labels.get(key)?.as_str()?;
+        Some(self.filled(value))
+    }
+
+    /// The object, when all of it runs.
+    pub fn object(self) -> Value {
+        serde_json::from_str(&self.filled(&self.template().text)).unwrap_or_default()
+    }
+
+    /// A part of a template with what differs.
+    fn filled(self, text: &str) -> String {
+        let service = self.service();
         let owner = if service.is_headless() { service.name() } else { format!("{}-{HASH}", service.name()) };
         let [.., high, low] = self.node().to_be_bytes();
-        let mut text = template.clone();
+        let mut text = text.to_owned();
         for (name, value) in [
             ("{name}", self.name()),
             ("{namespace}", service.namespace()),
@@ -161,8 +184,7 @@ impl Pod {
         ] {
             text = text.replace(name, &value);
         }
-        // That each template gives an object is tested.
-        serde_json::from_str(&text).unwrap_or_default()
+        text
     }
 
     /// The object on its way there or from there.

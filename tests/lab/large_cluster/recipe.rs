@@ -52,7 +52,7 @@ impl Recipe for Pods {
     }
 
     fn label(&self, nth: u32, key: &str) -> Option<String> {
-        label(&Pod::numbered(nth).object(), key)
+        Pod::numbered(nth).label(key)
     }
 
     fn field(&self, nth: u32, path: &str) -> String {
