@@ -7,7 +7,10 @@ use anyhow::Result;
 use crate::{
     config::ClusterSource,
     notice,
-    source::kube::{Kube, Limits, Options, StartError},
+    source::{
+        kernel::node_name,
+        kube::{Kube, Limits, Options, StartError},
+    },
 };
 
 /// Starts to speak with the Kubernetes API, if that is asked for and there is one.
@@ -22,7 +25,7 @@ pub fn start(
         return Ok(None);
     }
     notice::show_log();
-    let node = node.map_or_else(own_name, Into::into);
+    let node = node.map_or_else(node_name, Into::into);
     let options = Options { node, kubeconfig: kubeconfig.map(Into::into), limits: Limits::default() };
     match Kube::start(&options) {
         Err(error) if kubeconfig.is_none() => {
@@ -34,10 +37,4 @@ pub fn start(
         }
         started => started,
     }
-}
-
-/// As the kubelet names a node where nothing else is said.
-fn own_name() -> Box<str> {
-    let name = nix::sys::utsname::uname();
-    name.map_or_else(|_| Box::default(), |name| name.nodename().to_string_lossy().into())
 }
