@@ -12,7 +12,8 @@ fn kubectl(served: &Served, arguments: &[&str]) -> Result<(bool, String, String)
         .arg("--kubeconfig")
         .arg(served.api.admin_kubeconfig()?)
         // It keeps what it was told of groups in the home folder.
-        .args(["--cache-dir", &std::env::temp_dir().join("mtlsnoop-kubectl").to_string_lossy()])
+        .arg("--cache-dir")
+        .arg(served.folder.path().join("kubectl"))
         .args(arguments)
         .output()?;
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();

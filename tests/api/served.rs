@@ -12,13 +12,13 @@ use tempfile::TempDir;
 /// A server and its files.
 pub(crate) struct Served {
     pub(crate) api: Api,
-    _folder: TempDir,
+    pub(crate) folder: TempDir,
 }
 
 impl Served {
     pub(crate) fn start() -> Result<Self> {
         let folder = tempfile::tempdir()?;
-        Ok(Self { api: Api::start_in(folder.path())?, _folder: folder })
+        Ok(Self { api: Api::start_in(folder.path())?, folder })
     }
 
     /// With this many pods in `default`, in turn on `node-0` and `node-1`.
