@@ -8,9 +8,9 @@ use crate::{
 };
 
 use Figure::{
-    AgentCpu, BestPeer, BusyMemory, Capture, ChangesGrowth, ClusterMemory, EndpointsGrowth, Enriched,
-    FlowsGrowth, IdleMemory, Latency, Loss, Missing, PodsGrowth, Replay, SoakGrowth, SoakUnaccounted, Sync,
-    Traffic, UncountedFlows,
+    AgentCpu, BestPeer, BusyMemory, Capture, CaptureMemory, ChangesGrowth, ClusterMemory, EndpointsGrowth,
+    Enriched, FlowsGrowth, IdleMemory, Latency, Loss, Missing, PodsGrowth, Replay, SoakGrowth,
+    SoakUnaccounted, Sync, Traffic, UncountedFlows,
 };
 use Limit::{AtLeast, AtMost};
 
@@ -35,6 +35,8 @@ pub(crate) enum Figure {
     Replay,
     /// Speed of reading a capture of other traffic, in GB/s.
     Capture,
+    /// Most memory that reading a large capture takes, in MiB.
+    CaptureMemory,
     /// Time of an event with a million flows, in times of that with a thousand.
     FlowsGrowth,
     /// Flows that went for others and were not counted.
@@ -67,7 +69,7 @@ pub(crate) struct Budget {
     pub(crate) limit: Limit,
 }
 
-pub(crate) const BUDGETS: [Budget; 25] = [
+pub(crate) const BUDGETS: [Budget; 26] = [
     budget("sentinel, conn loss, %", Loss(Load::Conn, Subject::Sentinel), AtMost(3.0, 1.5)),
     budget("sentinel, rr loss, %", Loss(Load::Rr, Subject::Sentinel), AtMost(0.3, 0.0)),
     budget("sentinel, bulk loss, %", Loss(Load::Bulk, Subject::Sentinel), AtMost(0.5, 0.0)),
@@ -82,6 +84,7 @@ pub(crate) const BUDGETS: [Budget; 25] = [
     budget("decisive event to finding, p99, ms", Latency, AtMost(50.0, 20.0)),
     budget("core on replay, million events/s", Replay, AtLeast(1.0, 3.0)),
     budget("packet capture of other traffic, GB/s", Capture, AtLeast(1.0, 1.0)),
+    budget("packet capture of 1 GiB, peak RSS, MiB", CaptureMemory, AtMost(320.0, 256.0)),
     budget("time of an event, 1 M ÷ 1 k flows", FlowsGrowth, AtMost(2.0, 2.0)),
     budget("evicted flows that were not counted", UncountedFlows, AtMost(0.0, 0.0)),
     budget("time of an event, 100 k ÷ 10 pods", PodsGrowth, AtMost(2.0, 2.0)),

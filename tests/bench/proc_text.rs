@@ -10,6 +10,12 @@ pub(crate) fn sleeps(status: &str) -> Option<u64> {
     status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:")?.trim().parse().ok())
 }
 
+/// The same of a process: the most memory that was resident so far.
+pub(crate) fn peak_rss_bytes(status: &str) -> Option<u64> {
+    let kib = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB"))?;
+    Some(kib.trim().parse::<u64>().ok()? * 1024)
+}
+
 /// What a mapped ring is called in smaps: of BPF maps, of perf events, of packet sockets.
 const RINGS: [&str; 3] = ["anon_inode:bpf-map", "anon_inode:[perf_event]", "socket:["];
 

@@ -63,6 +63,7 @@ impl Results {
                 self.replay.as_ref().map(|replay| millions(replay.per_s))
             }
             Figure::Capture => self.capture.as_ref().and_then(Capture::of_others),
+            Figure::CaptureMemory => mib(self.capture.as_ref().and_then(Capture::peak_rss_bytes)),
             Figure::FlowsGrowth => self.flows.as_ref().map(|flows| exact(flows.growth())),
             Figure::UncountedFlows => self.flows.as_ref().map(|flows| count(flows.uncounted())),
             Figure::PodsGrowth => self.pods.as_ref().map(|pods| exact(pods.growth())),

@@ -109,6 +109,9 @@ fn the_ring_is_no_memory_of_the_agent() {
         7f14288ae000-7f1428a04000 r-xp 00026000 fe:00 326279                     /usr/lib/libc.so.6\n\
         Rss:                1032 kB\n";
     assert_eq!(proc_text::rss_without_rings_bytes(smaps), (16144 + 1032) * 1024);
+    let status = "Name:\tmtlsnoop\nVmPeak:\t   90000 kB\nVmHWM:\t   61440 kB\nVmRSS:\t   7000 kB\n";
+    assert_eq!(proc_text::peak_rss_bytes(status), Some(60 << 20));
+    assert_eq!(proc_text::peak_rss_bytes("Name:\tof a process that is over\n"), None);
 }
 
 #[test]

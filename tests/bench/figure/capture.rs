@@ -5,7 +5,8 @@ use std::{
     io::{BufWriter, Write as _},
     net::SocketAddr,
     path::{Path, PathBuf},
-    time::Instant,
+    process::{Command, Stdio},
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result, ensure};
@@ -16,11 +17,11 @@ use mtlsnoop::{
 use mtlsnoop_tests::{
     capture_file::{Link, Pcap},
     conversation::{Conversation, End, Packet},
-    interrupt,
+    interrupt, program,
 };
 use serde_json::{Value, json};
 
-use crate::statistic::Estimate;
+use crate::{pause::pause, proc_text, statistic::Estimate};
 
 /// The speed for each kind of traffic.
 pub(crate) struct Capture(Vec<Point>);
@@ -30,6 +31,7 @@ struct Point {
     bytes: u64,
     packets: u64,
     gb_per_s: Estimate,
+    peak_rss_bytes: u64,
 }
 
 /// What is in the capture.
@@ -74,6 +76,8 @@ impl Traffic {
 /// The file is as long, and fits into memory: it is the reader that is measured, not the disk.
 const FILE_BYTES: u64 = 1 << 30;
 const QUICK_BYTES: u64 = 64 << 20;
+/// Memory hardly grows between two looks.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// How often it is read.
 const REPETITIONS: usize = 7;
 
@@ -155,8 +159,31 @@ impl Point {
             rates.push(bytes as f64 / 1e9 / read(path)?);
         }
         let gb_per_s = Estimate::of(&rates).context("nothing was measured")?;
-        Ok(Self { traffic, bytes, packets, gb_per_s })
+        Ok(Self { traffic, bytes, packets, gb_per_s, peak_rss_bytes: peak_rss_bytes(path)? })
     }
+}
+
+/// The most memory that a process has that reads it, looked at while it does.
+fn peak_rss_bytes(path: &Path) -> Result<u64> {
+    let mut reader = Command::new(program::TRACER.find()?)
+        .args(["analyze", "-o", "json"])
+        .arg(path)
+        .stdout(Stdio::null())
+        .spawn()
+        .context("could not start mtlsnoop")?;
+    let status = format!("/proc/{}/status", reader.id());
+    let mut peak = None;
+    let ended = loop {
+        // A process that is over has none any more.
+        let said = fs::read_to_string(&status).unwrap_or_default();
+        peak = peak.max(proc_text::peak_rss_bytes(&said));
+        if let Some(ended) = reader.try_wait().context("could not wait for mtlsnoop")? {
+            break ended;
+        }
+        pause(LOOK_EVERY)?;
+    };
+    ensure!(ended.success(), "mtlsnoop analyze failed ({ended})");
+    peak.context("it was over before it was looked at")
 }
 
 /// Reads it into a core, and gives the seconds.
@@ -182,16 +209,22 @@ impl Capture {
         long.map(|point| point.gb_per_s).min_by(|a, b| a.value.total_cmp(&b.value))
     }
 
+    /// The most memory for any of them.
+    pub(crate) fn peak_rss_bytes(&self) -> Option<u64> {
+        self.0.iter().map(|point| point.peak_rss_bytes).max()
+    }
+
     /// A line each.
     pub(crate) fn lines(&self) -> Vec<String> {
         let line = |point: &Point| {
-            let Point { traffic, bytes, packets, gb_per_s } = point;
+            let Point { traffic, bytes, packets, gb_per_s, peak_rss_bytes } = point;
             let each = bytes / packets.max(&1);
             format!(
-                "packet capture, {}: {:.2} ±{:.2} GB/s ({each} bytes a packet)",
+                "packet capture, {}: {:.2} ±{:.2} GB/s ({each} bytes a packet), at most {} MiB of memory",
                 traffic.name(),
                 gb_per_s.value,
-                gb_per_s.error
+                gb_per_s.error,
+                peak_rss_bytes >> 20
             )
         };
         self.0.iter().map(line).collect()
@@ -203,6 +236,7 @@ impl Capture {
                 "traffic": point.traffic.name(),
                 "bytes": point.bytes,
                 "packets": point.packets,
+                "peak_rss_bytes": point.peak_rss_bytes,
                 "gb_per_s": { "value": point.gb_per_s.value, "error": point.gb_per_s.error },
             })
         };

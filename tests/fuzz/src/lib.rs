@@ -21,7 +21,7 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 14] = [
     Target { name: "client-hello", max_bytes: 4200, run: target::hello::whole, seeds: seed::hellos },
     Target { name: "hello-parts", max_bytes: 2048, run: target::hello::parts, seeds: seed::hello_parts },
     Target { name: "answer", max_bytes: 128, run: target::answer::answer, seeds: seed::answers },
@@ -42,6 +42,14 @@ pub const TARGETS: [Target; 11] = [
         run: target::envoy::config_dump,
         seeds: seed::config_dumps,
     },
+    Target { name: "changes", max_bytes: 4096, run: target::changes::changes, seeds: seed::drawn },
+    Target {
+        name: "configuration",
+        max_bytes: 2048,
+        run: target::configuration::file,
+        seeds: seed::configurations,
+    },
+    Target { name: "policy", max_bytes: 4096, run: target::policy::policy, seeds: seed::drawn },
     Target {
         name: "kernel-record",
         max_bytes: 512,

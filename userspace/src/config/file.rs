@@ -62,7 +62,8 @@ pub fn text(path: &Path) -> io::Result<String> {
     Ok(text)
 }
 
-fn parse(path: &Path, text: &str) -> Result<Entries, FileError> {
+/// Reads the text of a file; `path` is what it is called.
+pub fn parse(path: &Path, text: &str) -> Result<Entries, FileError> {
     let malformed = |what: String| FileError::Malformed { path: path.to_owned(), what: what.into() };
     // A node may be called `n` or `007`: only `true` and `false` are no texts.
     let options = serde_saphyr::options! {

@@ -20,10 +20,10 @@ use std::{borrow::Cow, net::SocketAddr};
 use crate::{
     event::{
         cluster::{Cluster, Pod, Service, ServicePort},
-        istio::{Istio, ServerMode, ServiceEntry, Workload},
+        istio::{Istio, ServerMode, ServiceEntry, Workload, WorkloadEntry},
     },
     policy::{
-        destination_rule::{Question, Selected},
+        destination_rule::{Question, Selected, is_subset},
         endpoint::Endpoints,
         expectation::{Expectation, Inputs},
         interception::Interception,
@@ -241,10 +241,19 @@ impl<'a> Declared<'a> {
     }
 
     /// The endpoint that was connected to, where it is declared as one that is no pod.
+    ///
+    /// A machine may be declared once for each of its services: what the host's own ServiceEntry selects counts first.
     pub fn workload(&self) -> Option<DeclaredWorkload<'a>> {
         let (istio, address) = (self.istio()?, self.target?.ip().to_canonical());
         let is_there = |workload: &Workload| workload.address == Some(address);
-        let of_itself = istio.workload_entries.iter().find(|entry| is_there(&entry.workload));
+        let meant = self.service_entry();
+        let is_meant = |known: &WorkloadEntry| {
+            let selector = meant.filter(|entry| entry.namespace == known.namespace)?.selector.as_ref()?;
+            Some(is_subset(selector, &known.workload.labels))
+        };
+        let there = istio.workload_entries.iter().filter(|entry| is_there(&entry.workload));
+        let of_itself =
+            there.min_by_key(|entry| (is_meant(entry) != Some(true), &entry.namespace, &entry.name));
         let of_entry = || {
             istio.service_entries.iter().find_map(|entry| {
                 let workload = entry.endpoints.iter().find(|workload| is_there(workload))?;

@@ -252,8 +252,14 @@ fn machines_are_found_by_address_and_host() {
         labels: labels(&[("app", "vm")]),
         has_service_account: true,
     };
-    cluster.istio.workload_entries =
-        vec![WorkloadEntry { namespace: "data".into(), name: "vm-1".into(), workload }];
+    // The same machine has another service too.
+    let other = WorkloadEntry {
+        namespace: "app".into(),
+        name: "a".into(),
+        workload: Workload { labels: labels(&[]), has_service_account: false, ..workload.clone() },
+    };
+    let meant = WorkloadEntry { namespace: "data".into(), name: "vm-1".into(), workload };
+    cluster.istio.workload_entries = vec![other, meant];
     cluster.istio.service_entries = vec![ServiceEntry {
         namespace: "data".into(),
         name: "vms".into(),
@@ -279,7 +285,7 @@ fn machines_are_found_by_address_and_host() {
     assert_eq!(found.endpoints().map(|endpoints| (endpoints.all, endpoints.labelled)), Some((1, 1)));
     assert_eq!(found.destination_namespace(), Some("data"));
     assert_eq!(expected(&found), Some(Does::Mtls));
-    cluster.istio.workload_entries[0]
+    cluster.istio.workload_entries[1]
         .workload
         .labels
         .insert("security.istio.io/tlsMode".into(), "disabled".into());

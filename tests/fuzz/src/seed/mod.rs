@@ -1,5 +1,8 @@
 //! Inputs to begin with, made of the repository's own test data each time: they follow its formats by themselves.
 
+mod capture;
+mod envoy;
+
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -138,59 +141,49 @@ pub fn kernel_records() -> Vec<Vec<u8>> {
     (0..16).map(of_kind).collect()
 }
 
-/// For `envoy-log`: the line of the incident as Istio 1.6 wrote it, as a newer one does, and in JSON.
+/// For targets that draw what they need from the bytes: nothing at all, and bytes of all kinds.
+pub fn drawn() -> Vec<Vec<u8>> {
+    let spread = |step: u8| {
+        (0..1024)
+            .scan(0_u8, |last, _| {
+                *last = last.wrapping_add(step);
+                Some(*last)
+            })
+            .collect()
+    };
+    let mut drawn: Vec<Vec<u8>> = [1, 7, 37, 91, 151].map(spread).into();
+    drawn.push(Vec::new());
+    drawn
+}
+
+/// For `envoy-log`.
 pub fn envoy_logs() -> Vec<Vec<u8>> {
-    [
-        "[2020-09-12T13:38:23.101Z] \"- - -\" 0 UF,URX \"-\" \"-\" 0 0 1001 - \"-\" \"-\" \"-\" \"-\" \"10.1.1.24:6379\" \
-         outbound|6379||redis.default.svc.cluster.local - 10.1.1.24:6379 10.1.1.25:45940 - -\n",
-        "[2026-11-22T13:38:23.101Z] \"- - -\" 0 UF,URX - - \"TLS_error:|268435703:SSL routines:OPENSSL_internal:WRONG_VERSION_NUMBER:TLS_error_end\" \
-         0 0 12 - \"-\" \"-\" \"-\" \"-\" \"10.1.1.24:6379\" outbound|6379||redis.default.svc.cluster.local - 10.1.1.24:6379 10.1.1.25:45940 - -\n",
-        "{\"start_time\":\"2026-11-22T13:38:23.101Z\",\"response_flags\":\"UF,URX\",\"duration\":1001,\"upstream_host\":\"10.1.1.24:6379\",\
-         \"upstream_cluster\":\"outbound|6379||redis.default.svc.cluster.local\",\"downstream_remote_address\":\"10.1.1.25:45940\"}\n",
-    ]
-    .map(|line| line.as_bytes().to_vec())
-    .into()
+    envoy::logs()
 }
 
-/// For `config-dump`.
+/// For `config-dump`: whole ones, and each cluster of them in one of its own, which is short.
 pub fn config_dumps() -> Vec<Vec<u8>> {
-    files("userspace/src/source/config_dump/testdata", "json")
+    let whole = files("userspace/src/source/config_dump/testdata", "json");
+    let alone: Vec<Vec<u8>> = whole.iter().flat_map(|dump| envoy::dumps_of_one(dump)).collect();
+    whole.into_iter().chain(alone).collect()
 }
 
-/// For `capture`: one connection with each hello, as raw IPv4.
+/// For `capture`: each hello as raw IPv4, and one of them in each form of file and link.
 pub fn captures() -> Vec<Vec<u8>> {
-    samples().iter().map(|hello| capture(hello)).collect()
+    capture::of(&samples())
 }
 
-/// pcap with microseconds, little-endian, link type 101 (raw IP): connect, hello, and the end by the client.
-fn capture(hello: &[u8]) -> Vec<u8> {
-    const SYN: u8 = 2;
-    const ACK: u8 = 16;
-    const FIN: u8 = 1;
-    let sent = u32::try_from(hello.len()).unwrap_or(0);
-    let packets = [
-        packet(true, SYN, 100, 0, &[]),
-        packet(false, SYN | ACK, 500, 101, &[]),
-        packet(true, ACK, 101, 501, hello),
-        packet(false, ACK, 501, 101 + sent, &[]),
-        packet(true, FIN | ACK, 101 + sent, 501, &[]),
-    ];
-    let mut file = [0xa1b2_c3d4, 0x0004_0002, 0, 0, 65_535, 101_u32].map(u32::to_le_bytes).concat();
-    for (second, packet) in (1_599_917_903_u32..).zip(packets) {
-        let length = u32::try_from(packet.len()).unwrap_or(0);
-        file.extend([second, 0, length, length].map(u32::to_le_bytes).concat());
-        file.extend(packet);
-    }
-    file
-}
-
-/// IPv4 and TCP without options (RFC 791 §3.1, RFC 9293 §3.1), from 10.1.1.25:50714 to 10.1.1.24:6379 or back.
-fn packet(by_client: bool, flags: u8, sequence: u32, acknowledged: u32, payload: &[u8]) -> Vec<u8> {
-    let ends = [([10, 1, 1, 25], 50_714_u16), ([10, 1, 1, 24], 6379)];
-    let [(from, from_port), (to, to_port)] = if by_client { ends } else { [ends[1], ends[0]] };
-    let length = u16::try_from(40 + payload.len()).unwrap_or(0).to_be_bytes();
-    let ip = [&[0x45, 0, length[0], length[1], 0, 0, 0, 0, 64, 6, 0, 0], &from[..], &to[..]].concat();
-    let ports = [from_port.to_be_bytes(), to_port.to_be_bytes()].concat();
-    let numbers = [sequence.to_be_bytes(), acknowledged.to_be_bytes()].concat();
-    [ip, ports, numbers, vec![0x50, flags, 0xff, 0xff, 0, 0, 0, 0], payload.to_vec()].concat()
+/// For `configuration`.
+pub fn configurations() -> Vec<Vec<u8>> {
+    [
+        "",
+        "# nothing\n",
+        "log-level: debug\nall: true\nmetrics-series: 500\nnode: 007\n",
+        "listen: \"[::]:9469\"\nnamespace: [a, b]\n",
+        "namespace:\n- a\n- 'b'\nrecord: >-\n  /a\n  b\n",
+        "a: &a [x]\nb: *a\n<<: {c: d}\n",
+        "log-level: {to: debug}\n",
+    ]
+    .map(|text| text.as_bytes().to_vec())
+    .into()
 }
