@@ -42,8 +42,10 @@ pub(crate) struct Client {
     cgroup: PathBuf,
 }
 
-/// How long a client waits for an answer to its hello.
-pub(crate) const PATIENCE: Duration = Duration::from_millis(50);
+/// How long a client waits for an answer to its hello: a shorter silence says nothing of a server.
+const PATIENCE: Duration = Duration::from_millis(300);
+/// Such attempts that one thread makes a second.
+const OF_THREAD: u32 = 3;
 /// Connections so far.
 static DONE: AtomicU64 = AtomicU64::new(0);
 /// Services that connections fail to at a time, and for how long before the next comes for one of them.
@@ -61,7 +63,10 @@ pub(crate) fn run(client: &Client) -> Result<()> {
     let seed = client.seed;
     at_rate(client.healthy, move |nth| healthy(seed.wrapping_add(nth)));
     let begun = Instant::now();
-    at_rate(client.failing, move |nth| failing(seed.wrapping_add(nth), begun.elapsed()));
+    for thread in 0..client.failing.div_ceil(OF_THREAD) {
+        let seed = seed.wrapping_add(u64::from(thread) << 24);
+        at_rate(OF_THREAD, move |nth| failing(seed.wrapping_add(nth), begun.elapsed()));
+    }
     let mut out = io::stdout().lock();
     for line in io::stdin().lock().lines() {
         let line = line.context("could not read from the benchmark")?;

@@ -14,7 +14,7 @@ use mtlsnoop_tests::large_cluster::PORT;
 use crate::load::Load;
 
 /// Connections that are served at a time; those of clients that wait for an answer to a hello last.
-const THREADS: usize = 48;
+const THREADS: usize = 96;
 /// First byte of a TLS record with a handshake (RFC 8446, section 5.1).
 const HANDSHAKE: u8 = 0x16;
 
