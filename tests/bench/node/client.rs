@@ -5,6 +5,7 @@ use std::{
     fs,
     io::{self, BufRead as _, Read as _, Write as _},
     net::{SocketAddr, TcpStream},
+    ops::Range,
     path::PathBuf,
     sync::atomic::{AtomicU64, Ordering},
     thread,
@@ -15,7 +16,7 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 use mtlsnoop_tests::{
     interception::SIDECAR_UID,
-    large_cluster::{HEADLESS, PODS, PORT, World, service::Service},
+    large_cluster::{HEADLESS, PODS, PORT, World, pod::Pod, service::Service},
     scatter::scatter,
 };
 use nix::{
@@ -23,7 +24,7 @@ use nix::{
     unistd::{Gid, Uid, setgid, setuid},
 };
 
-use crate::{hello, load::Load};
+use crate::{hello, load::Load, node::NODE};
 
 /// What this process is to be.
 #[derive(Args)]
@@ -105,7 +106,7 @@ fn at_rate(per_s: u32, work: impl Fn(u64) -> Result<()> + Send + 'static) {
 
 /// With any pod.
 fn healthy(nth: u64) -> Result<()> {
-    let address = World::new_pod(below(scatter(nth), PODS)).address();
+    let address = elsewhere(0..PODS, scatter(nth)).address();
     let (request, answer) = Load::Conn.sizes_bytes();
     let mut stream = TcpStream::connect((address, PORT)).context("could not connect")?;
     stream.write_all(&vec![b'q'; request]).context("could not send a request")?;
@@ -116,9 +117,15 @@ fn healthy(nth: u64) -> Result<()> {
 fn failing(nth: u64, age: Duration) -> Result<()> {
     let first = age.as_secs() / TURN.as_secs();
     let service = Service(below(first + scatter(nth) % FAILING_SERVICES, HEADLESS));
-    let pods = service.pods();
-    let pod = World::new_pod(pods.start + below(scatter(nth + 1), pods.len()));
+    let pod = elsewhere(service.pods(), scatter(nth + 1));
     attempt((pod.address(), PORT).into(), &service.host()).map(drop)
+}
+
+/// One of these pods that is on another node: nobody listens on this one.
+fn elsewhere(pods: Range<usize>, number: u64) -> Pod {
+    let first = below(number, pods.len());
+    let mut all = (pods.start + first..pods.end).chain(pods.start..pods.start + first).map(World::new_pod);
+    all.find(|pod| pod.node() != NODE).unwrap_or_else(|| World::new_pod(pods.start))
 }
 
 fn below(number: u64, limit: usize) -> usize {
