@@ -59,7 +59,7 @@ fn what_cannot_be_read_at_all_says_what_it_is_and_what_to_try() {
         (b"\x28\xb5\x2f\xfd\x04\x58\x00\x00", "compressed with zstd; decompress it first: `unzstd`"),
         (
             &newer,
-            "has format version 9, and this mtlsnoop reads version 3; analyze it with the mtlsnoop that recorded it",
+            "has format version 9, and this mtlsnoop reads version 4; analyze it with the mtlsnoop that recorded it",
         ),
     ] {
         let (_folder, path) = written(bytes);
