@@ -222,7 +222,9 @@ impl Desk {
     }
 
     fn plugin(&self, arguments: &[&str]) -> Command {
-        let mut command = self.command_of(self.shell[0]);
+        // Whoever runs the tests in the background ignores Ctrl-C, and a shell cannot take that back (POSIX, trap).
+        let mut command = self.command_of("env");
+        command.arg("--default-signal=HUP,INT,QUIT").arg(system(self.shell[0]).unwrap());
         command.args(&self.shell[1..]).arg(script()).args(arguments);
         command
     }
