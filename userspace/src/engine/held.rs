@@ -102,6 +102,11 @@ impl Waiting {
         if self.held.len() > MAX_HELD { self.held.pop_front() } else { None }
     }
 
+    /// Holds on to one that was taken, behind those that were put back before it.
+    pub(super) fn put_back(&mut self, held: Held) {
+        self.held.push_back(held);
+    }
+
     /// Takes all of them, but those that are over.
     pub(super) fn take(&mut self, now: Time) -> VecDeque<Held> {
         let mut all = std::mem::take(&mut self.held);

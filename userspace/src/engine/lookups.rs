@@ -61,6 +61,19 @@ impl Lookups {
         Answer::Awaited
     }
 
+    /// Asks for one of these that it is time for: whoever looks up is not to be kept busy with what failed before.
+    pub(super) fn ask_again<'a>(&mut self, lookups: impl Iterator<Item = &'a Lookup>, now: Time) {
+        let is_due = |lookup: &&Lookup| match self.asked.get(*lookup) {
+            Some(Asked { answer: Answer::Known, .. }) => false,
+            Some(Asked { at, .. }) => now.since_ns(*at) >= RETRY_NS,
+            None => true,
+        };
+        let due = lookups.into_iter().find(is_due);
+        if let Some(lookup) = due {
+            self.ask(lookup, now);
+        }
+    }
+
     /// How far it is, without asking.
     pub(super) fn answer(&self, lookup: &Lookup) -> Answer {
         self.asked.get(lookup).map_or(Answer::Awaited, |asked| asked.answer)

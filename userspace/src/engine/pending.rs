@@ -90,9 +90,7 @@ impl Engine {
         if self.waiting.has_due(self.now) {
             self.tell_held(false, updates);
         }
-        for lookup in self.waiting.missing() {
-            self.lookups.ask(lookup, self.now);
-        }
+        self.lookups.ask_again(self.waiting.missing(), self.now);
     }
 
     /// Says what is held and waits for nothing any more; `is_last`: whatever it waits for.
@@ -110,7 +108,7 @@ impl Engine {
             if is_ready {
                 self.tell(held, updates);
             } else {
-                self.waiting.push(held);
+                self.waiting.put_back(held);
             }
         }
     }

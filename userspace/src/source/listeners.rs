@@ -1,13 +1,18 @@
 //! Sockets that listen already when tracing starts, in every network namespace that has a process; knows no pods.
 
 use std::{
-    fs,
+    fs::{self, File},
+    io::{BufRead, BufReader},
     net::SocketAddr,
     os::unix::fs::MetadataExt as _,
     path::{Component, Path, PathBuf},
 };
 
-use procfs::{net::TcpState, process::Process};
+use procfs::{
+    FromBufReadSI as _,
+    net::{TcpNetEntries, TcpState},
+    process::Process,
+};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::{
@@ -17,6 +22,10 @@ use crate::{
     },
     source::cgroup,
 };
+
+/// As much as the kernel puts into a line of `/proc/net/tcp` (`TMPSZ`, `net/ipv4/tcp_ipv4.c`): with a larger buffer it would go on
+/// to what is not wanted.
+const LINE_BYTES: usize = 150;
 
 /// Every TCP socket of this node that listens, as found at this time.
 ///
@@ -75,12 +84,14 @@ fn namespaces(pids: &[u32]) -> FxHashMap<u32, u32> {
 
 /// What listens in the network namespace of this process.
 fn in_namespace(netns: u32, pid: u32) -> Vec<Found> {
-    let Some(process) = open(pid) else { return Vec::new() };
-    let tables = [process.tcp(), process.tcp6()];
-    tables
+    let tables = ["tcp", "tcp6"].map(|table| File::open(format!("/proc/{pid}/net/{table}")).ok());
+    let texts = tables
         .into_iter()
         .flatten()
-        .flatten()
+        .map(|table| listening_lines(BufReader::with_capacity(LINE_BYTES, table)));
+    texts
+        .filter_map(|text| TcpNetEntries::from_buf_read(text.as_slice(), procfs::current_system_info()).ok())
+        .flat_map(|entries| entries.0)
         .filter(|entry| entry.state == TcpState::Listen)
         .map(|entry| Found {
             local: SocketAddr::new(entry.local_address.ip().to_canonical(), entry.local_address.port()),
@@ -89,6 +100,29 @@ fn in_namespace(netns: u32, pid: u32) -> Vec<Found> {
             netns,
         })
         .collect()
+}
+
+/// The lines of a table that tell of listening sockets, with its header.
+///
+/// They come first (`tcp_get_idx`, `net/ipv4/tcp_ipv4.c`). What follows is all the connections of the node, among which the
+/// kernel looks for those of the namespace: a table of a busy node takes seconds, so that it is not read any further.
+fn listening_lines(mut table: impl BufRead) -> Vec<u8> {
+    /// `TCP_LISTEN` in the fourth column (`get_openreq4` there, `include/net/tcp_states.h`).
+    const LISTENS: &[u8] = b"0A";
+
+    let mut text = Vec::new();
+    loop {
+        let begin = text.len();
+        if table.read_until(b'\n', &mut text).is_ok_and(|bytes| bytes > 0) {
+            let mut columns =
+                text[begin..].split(u8::is_ascii_whitespace).filter(|column| !column.is_empty());
+            if begin == 0 || columns.nth(3) == Some(LISTENS) {
+                continue;
+            }
+        }
+        text.truncate(begin);
+        return text;
+    }
 }
 
 fn open(pid: u32) -> Option<Process> {
@@ -173,6 +207,19 @@ mod tests {
     fn find(local: SocketAddr) -> Vec<Listener> {
         let mount = hierarchy::mount().ok().flatten();
         listening(Time(7), mount.as_deref()).into_iter().filter(|listener| listener.local == local).collect()
+    }
+
+    #[test]
+    fn a_table_is_read_as_far_as_sockets_listen() {
+        let header = "  sl  local_address rem_address   st\n";
+        let listens = "   0: 0100007F:18EB 00000000:0000 0A 00000000:00000000\n";
+        let connected = "   1: 0100007F:18EB 0100007F:9C40 01 00000000:00000000\n";
+        let wanted = [header, listens, listens].concat();
+        for rest in ["", connected, &[connected, listens].concat(), "   1: 0100007F"] {
+            let table = [&wanted, rest].concat();
+            assert_eq!(super::listening_lines(table.as_bytes()), wanted.as_bytes(), "{rest:?}");
+        }
+        assert!(super::listening_lines(b"".as_slice()).is_empty());
     }
 
     #[test]
