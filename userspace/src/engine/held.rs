@@ -102,6 +102,11 @@ impl Waiting {
         if self.held.len() > MAX_HELD { self.held.pop_front() } else { None }
     }
 
+    /// Forgets those that were said so: they are said in another way.
+    pub(super) fn forget(&mut self, said: &Key) {
+        self.held.retain(|held| held.said.as_ref() != Some(said));
+    }
+
     /// Holds on to one that was taken, behind those that were put back before it.
     pub(super) fn put_back(&mut self, held: Held) {
         self.held.push_back(held);

@@ -2,7 +2,7 @@
 
 use crate::{
     attempt::{Leg, Passing},
-    engine::{Attempt, Engine, Trial, acceptor_of, describe, destination, incident::ClientKey},
+    engine::{Attempt, Engine, Trial, acceptor_of, describe, destination, held::Held, incident::ClientKey},
     envoy::{attempt as envoy, question::Question},
     event::socket::Owner,
     flow::{Flow, Said, answer::Answer},
@@ -119,7 +119,14 @@ impl Engine {
         self.identity.add_details(&mut finding.client, client_owner, flow.opened);
         self.identity.add_details(&mut finding.server, server_owner, flow.opened);
         let owner = (flow.role == Role::Connector).then(|| flow.owner.clone());
-        Some(Judged { client: ClientKey::of(&client, owner.as_ref()), owner, finding, question })
+        let unconfigured = word.cluster.is_none().then(|| Box::new(Held::new(trial, Vec::new())));
+        Some(Judged {
+            client: ClientKey::of(&client, owner.as_ref()),
+            owner,
+            finding,
+            question,
+            unconfigured,
+        })
     }
 
     pub(super) fn said_on(&self, leg: &Leg) -> Said {
@@ -168,6 +175,8 @@ pub(super) struct Judged {
     pub(super) owner: Option<Owner>,
     pub(super) finding: Finding,
     pub(super) question: Question,
+    /// The attempt, if the configuration of its proxy is not known.
+    pub(super) unconfigured: Option<Box<Held>>,
 }
 
 fn is_from_proxy(flow: &Flow) -> bool {

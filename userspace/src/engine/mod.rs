@@ -149,10 +149,7 @@ impl Engine {
                 self.heard.logged(entry);
                 self.incidents.heard_of(&self.heard, entry, self.now, updates);
             }
-            Event::EnvoyClusters(seen) => {
-                self.heard.configured(seen);
-                self.incidents.heard(&self.heard, self.now, updates);
-            }
+            Event::EnvoyClusters(seen) => self.configured(seen, updates),
         }
     }
 

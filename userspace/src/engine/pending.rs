@@ -1,10 +1,11 @@
 //! Findings wait a moment for what has to be looked up in the cluster, and are completed when it comes later. Pure.
 
 use crate::{
-    engine::{Engine, Trial, held::Held, judge::Judged, lookups::Answer},
+    engine::{Engine, Trial, held::Held, incident::Key, judge::Judged, lookups::Answer},
     event::{
         ClusterChanged,
         cluster::{Change, Lookup, LookupFailure},
+        envoy::ClustersSeen,
     },
     policy::host,
     update::{Finding, Update},
@@ -120,6 +121,21 @@ impl Engine {
         judged.finding.time = self.now;
         let lookups = held.lookups.clone();
         self.say(judged, &lookups, Some(held), updates);
+    }
+
+    /// The configuration of an Envoy became known: what was said without may have another cause now, and is completed then.
+    pub(super) fn configured(&mut self, seen: &ClustersSeen, updates: &mut Vec<Update>) {
+        self.heard.configured(seen);
+        for (said, mut held) in self.incidents.take_configured(&self.heard) {
+            let judged = self.judged(&held.trial()).filter(|judged| Key::of(judged) != said);
+            let Some(mut judged) = judged else { continue };
+            judged.finding.time = self.now;
+            self.waiting.forget(&said);
+            let lookups = self.needed(&held.trial(), true);
+            (held.lookups, held.said) = (lookups.clone(), Some(said));
+            self.say(judged, &lookups, Some(held), updates);
+        }
+        self.incidents.heard(&self.heard, self.now, updates);
     }
 
     /// Says it; what is missing is said too, and the attempt held to complete it.

@@ -34,6 +34,11 @@ impl Question {
         self
     }
 
+    /// The configuration of its proxy is known.
+    pub fn is_configured(&self, heard: &Heard) -> bool {
+        heard.word_of(&self.attempt).cluster.is_some()
+    }
+
     /// Asks again, and weighs the confidence anew. Whether something was said that is new in kind.
     pub fn ask(&mut self, heard: &Heard, confidence: &mut Confidence) -> bool {
         let word = heard.word_of(&self.attempt);

@@ -3,8 +3,9 @@
 use std::net::{IpAddr, SocketAddr};
 
 use crate::{
+    engine::judge::Judged,
     event::socket::{Owner, ProcessName},
-    update::{Code, Finding, Party},
+    update::{Code, Party},
 };
 
 /// Who fails: as people know it, if that is known.
@@ -66,9 +67,10 @@ pub(in crate::engine) struct Key {
 }
 
 impl Key {
-    pub(in crate::engine) fn of(client: ClientKey, finding: &Finding) -> Self {
+    pub(in crate::engine) fn of(judged: &Judged) -> Self {
+        let Judged { client, finding, .. } = judged;
         let destination = DestinationKey::of(&finding.server);
-        Self { client, destination, code: finding.code, cause: finding.cause.code }
+        Self { client: client.clone(), destination, code: finding.code, cause: finding.cause.code }
     }
 }
 

@@ -8,7 +8,7 @@ use std::{collections::VecDeque, net::SocketAddr};
 use rustc_hash::FxHashMap;
 
 use crate::{
-    engine::judge::Judged,
+    engine::{held::Held, judge::Judged},
     envoy::Heard,
     event::{envoy::LogEntry, socket::Owner, time::Time},
     listener::Exchange,
@@ -90,13 +90,11 @@ impl Incidents {
 
     /// An attempt failed. Tells under which key it is kept.
     pub(super) fn failed(&mut self, judged: Judged, updates: &mut Vec<Update>) -> Key {
-        let Judged { client, owner, finding, question } = judged;
-        let key = Key::of(client, &finding);
-        let (server, actor) = (finding.server.address, owner.as_ref().map(Actor::of));
+        let (key, server) = (Key::of(&judged), judged.finding.server.address);
         let is_new = if let Some(incident) = self.all.get_mut(&key) {
-            incident.failed_again(finding, actor, question)
+            incident.failed_again(judged)
         } else {
-            self.insert(key.clone(), Incident::new(finding, actor, question));
+            self.insert(key.clone(), Incident::new(judged));
             true
         };
         if is_new {
@@ -118,15 +116,13 @@ impl Incidents {
         updates: &mut Vec<Update>,
     ) -> Key {
         let Some(mut before) = self.remove(earlier) else { return self.failed(judged, updates) };
-        let Judged { client, owner, finding, question } = judged;
-        let key = Key::of(client, &finding);
-        let actor = owner.as_ref().map(Actor::of);
+        let key = Key::of(&judged);
         let (mut incident, is_news) = if let Some(mut known) = self.remove(&key) {
             known.absorb(before);
             let is_news = !known.is_said();
             (known, is_news)
         } else {
-            let is_news = before.complete(finding, actor, question);
+            let is_news = before.complete(judged);
             (before, is_news)
         };
         for server in incident.failing() {
@@ -163,6 +159,16 @@ impl Incidents {
                 hear(self.all.get_mut(key), heard, now, updates);
             }
         }
+    }
+
+    /// The attempts that were said without the configuration of their proxy, which is known now; each once.
+    pub(super) fn take_configured(&mut self, heard: &Heard) -> Vec<(Key, Held)> {
+        let mut taken = Vec::new();
+        for key in &self.order {
+            let held = self.all.get_mut(key).and_then(|incident| incident.take_configured(heard));
+            taken.extend(held.map(|held| (key.clone(), *held)));
+        }
+        taken
     }
 
     /// An Envoy's configuration became known: everything that was said may have more evidence.

@@ -3,7 +3,11 @@
 use std::net::SocketAddr;
 
 use crate::{
-    engine::incident::{Actor, Success},
+    engine::{
+        held::Held,
+        incident::{Actor, Success},
+        judge::Judged,
+    },
     envoy::{Heard, question::Question},
     event::time::{SECOND_NS, Time},
     update::{Confidence, Finding, Resolved},
@@ -21,6 +25,8 @@ pub(super) struct Incident {
     actor: Option<Actor>,
     /// The last attempt, of which an Envoy may say something yet.
     question: Question,
+    /// The attempt that the finding tells of, while the configuration of its proxy is not known.
+    unconfigured: Option<Box<Held>>,
     /// Addresses that fail; those beyond [`Finding::MAX_ADDRESSES`] are not kept.
     failing: Vec<SocketAddr>,
     /// What was said last; none before anything was said.
@@ -38,14 +44,16 @@ struct Said {
 }
 
 impl Incident {
-    pub(super) fn new(finding: Finding, actor: Option<Actor>, question: Question) -> Self {
-        let failing = vec![finding.server.address];
-        Self { finding, actor, question, failing, said: None, repeat_ns: REPEAT_NS }
+    pub(super) fn new(judged: Judged) -> Self {
+        let Judged { owner, finding, question, unconfigured, .. } = judged;
+        let (actor, failing) = (owner.as_ref().map(Actor::of), vec![finding.server.address]);
+        Self { finding, actor, question, unconfigured, failing, said: None, repeat_ns: REPEAT_NS }
     }
 
     /// Takes in a further failure. Whether its address did not fail before.
-    pub(super) fn failed_again(&mut self, newer: Finding, actor: Option<Actor>, question: Question) -> bool {
-        self.actor = actor;
+    pub(super) fn failed_again(&mut self, judged: Judged) -> bool {
+        let Judged { owner, finding: newer, question, unconfigured, .. } = judged;
+        self.actor = owner.as_ref().map(Actor::of);
         self.question = question.following(&self.question);
         let server = newer.server.address;
         let is_new = !self.failing.contains(&server) && self.failing.len() < Finding::MAX_ADDRESSES;
@@ -59,7 +67,7 @@ impl Incident {
         }
         // What was certain once stays so: the evidence was direct. The newer attempt's story goes with its own evidence.
         if newer.confidence >= confidence {
-            self.finding = newer;
+            (self.finding, self.unconfigured) = (newer, unconfigured);
         } else {
             (self.finding.time, self.finding.last_seen) = (newer.time, newer.last_seen);
         }
@@ -70,9 +78,10 @@ impl Incident {
     }
 
     /// More is known of what was said. Whether that is news.
-    pub(super) fn complete(&mut self, finding: Finding, actor: Option<Actor>, question: Question) -> bool {
+    pub(super) fn complete(&mut self, judged: Judged) -> bool {
+        let Judged { owner, finding, question, unconfigured, .. } = judged;
         let is_news = tells_more(&finding, &self.finding);
-        self.actor = actor;
+        (self.actor, self.unconfigured) = (owner.as_ref().map(Actor::of), unconfigured);
         self.question = question.following(&self.question);
         let Finding { count, first_seen, last_seen, ref mut addresses, .. } = self.finding;
         let addresses = std::mem::take(addresses);
@@ -109,6 +118,11 @@ impl Incident {
     /// Asks what an Envoy says of the last attempt. Whether that is a reason to say it once more.
     pub(super) fn hears(&mut self, heard: &Heard) -> bool {
         self.question.ask(heard, &mut self.finding.confidence) && self.is_said()
+    }
+
+    /// The attempt that was said without the configuration of its proxy, which is known now.
+    pub(super) fn take_configured(&mut self, heard: &Heard) -> Option<Box<Held>> {
+        if self.is_said() && self.question.is_configured(heard) { self.unconfigured.take() } else { None }
     }
 
     /// It fails, and not all of that was said.
