@@ -86,11 +86,12 @@ impl Engine {
         }
     }
 
-    /// Time passed: what has waited long enough is said, and what is missing is asked for again.
+    /// Time passed: what has waited long enough and what was not counted yet is said, and what is missing is asked for again.
     pub(super) fn tick(&mut self, updates: &mut Vec<Update>) {
         if self.waiting.has_due(self.now) {
             self.tell_held(false, updates);
         }
+        self.incidents.tick(self.now, updates);
         self.lookups.ask_again(self.waiting.missing(), self.now);
     }
 

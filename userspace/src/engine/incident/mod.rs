@@ -55,6 +55,8 @@ pub(super) struct Incidents {
     order: VecDeque<Key>,
     /// By the addresses that fail.
     by_server: FxHashMap<SocketAddr, Vec<Key>>,
+    /// When failures that were not said are to be said, or sooner; none if there are none.
+    due: Option<Time>,
     limit: usize,
     said: u64,
     resolved: u64,
@@ -67,6 +69,7 @@ impl Incidents {
             all: FxHashMap::default(),
             order: VecDeque::new(),
             by_server: FxHashMap::default(),
+            due: None,
             limit: limit.max(1),
             said: 0,
             resolved: 0,
@@ -104,6 +107,7 @@ impl Incidents {
             self.said += u64::from(!incident.is_said());
             updates.push(Update::Finding(Box::new(incident.say())));
         }
+        self.await_due(&key);
         key
     }
 
@@ -133,7 +137,13 @@ impl Incidents {
             updates.push(Update::Finding(Box::new(incident.say_at(now))));
         }
         self.insert(key.clone(), incident);
+        self.await_due(&key);
         key
+    }
+
+    fn await_due(&mut self, key: &Key) {
+        let due = self.all.get(key).and_then(Incident::due);
+        self.due = self.due.into_iter().chain(due).min();
     }
 
     fn insert(&mut self, key: Key, incident: Incident) {
@@ -215,12 +225,29 @@ impl Incidents {
         }
     }
 
+    /// Time passed: says the counts of what goes on, also where nothing fails just now.
+    pub(super) fn tick(&mut self, now: Time, updates: &mut Vec<Update>) {
+        if self.due.is_some_and(|due| due <= now) {
+            self.say_due(now, now, updates);
+        }
+    }
+
     /// Says the last counts of what is still wrong.
     pub(super) fn finish(&mut self, now: Time, updates: &mut Vec<Update>) {
+        self.say_due(Time(u64::MAX), now, updates);
+    }
+
+    /// Says what is due until then.
+    fn say_due(&mut self, until: Time, now: Time, updates: &mut Vec<Update>) {
+        self.due = None;
         for key in &self.order {
-            if let Some(incident) = self.all.get_mut(key).filter(|incident| incident.has_news()) {
+            let Some(incident) = self.all.get_mut(key) else { continue };
+            let Some(due) = incident.due() else { continue };
+            if due <= until {
                 self.said += u64::from(!incident.is_said());
                 updates.push(Update::Finding(Box::new(incident.say_at(now))));
+            } else {
+                self.due = self.due.into_iter().chain([due]).min();
             }
         }
     }

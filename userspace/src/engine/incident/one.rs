@@ -115,6 +115,11 @@ impl Incident {
             || self.finding.last_seen.since_ns(said.at) >= self.repeat_ns
     }
 
+    /// When what was not said is to be said even if it does not fail again; none if it works, or all was said.
+    pub(super) fn due(&self) -> Option<Time> {
+        self.has_news().then(|| self.said.map_or(Time::default(), |said| said.at + self.repeat_ns))
+    }
+
     /// Asks what an Envoy says of the last attempt. Whether that is a reason to say it once more.
     pub(super) fn hears(&mut self, heard: &Heard) -> bool {
         self.question.ask(heard, &mut self.finding.confidence) && self.is_said()
@@ -126,21 +131,27 @@ impl Incident {
     }
 
     /// It fails, and not all of that was said.
-    pub(super) fn has_news(&self) -> bool {
+    fn has_news(&self) -> bool {
         !self.failing.is_empty() && self.said.is_none_or(|said| said.count != self.finding.count)
     }
 
+    /// Says it at its last failure.
     pub(super) fn say(&mut self) -> Finding {
-        let Finding { last_seen: at, count, confidence, .. } = self.finding;
+        self.said_at(self.finding.last_seen)
+    }
+
+    /// Says it at another time than that of a failure.
+    pub(super) fn say_at(&mut self, now: Time) -> Finding {
+        self.finding.time = now;
+        self.said_at(now)
+    }
+
+    fn said_at(&mut self, at: Time) -> Finding {
+        let Finding { count, confidence, .. } = self.finding;
         self.said = Some(Said { at, count, confidence, was_resolved: false });
         let mut finding = self.finding.clone();
         finding.evidence.extend(self.question.sentences().map(Into::into));
         finding
-    }
-
-    pub(super) fn say_at(&mut self, now: Time) -> Finding {
-        self.finding.time = now;
-        self.say()
     }
 
     /// The success is of the same client, and later than the last failure: records of several CPUs may come a little out of
