@@ -139,6 +139,40 @@ fn what_began_before_it_was_armed_is_told_by_its_end() -> Result<()> {
     Ok(())
 }
 
+/// Each time that a container is started, in a control group of its own; a runtime may make one below that.
+#[test]
+fn a_container_that_is_started_while_its_pod_is_armed_is_followed() -> Result<()> {
+    let (ground, tree) = (Ground::new()?, tree()?);
+    let mut watch = start(&ground)?;
+    watch.kernel().arm(&group(&tree)?)?;
+    for name in ["first", "second", "second/payload"] {
+        let container = tree.path().join(name);
+        fs::create_dir(&container)?;
+        watch.drain();
+        ground.client.enter_cgroup(&container)?;
+        let pair = ground.pair()?;
+        unanswered(&pair)?;
+        let opened = watch.opened(pair.to)?;
+        assert_eq!(opened.owner.cgroup, id(&container)?, "{name}");
+        watch.ended(opened.socket)?;
+        assert_eq!(watch.story(opened.socket).hellos.len(), 1, "{name}");
+        // Before it is started again.
+        ground.client.enter_cgroup(tree.path())?;
+    }
+    assert_eq!(watch.kernel().armed(), 1);
+    Ok(())
+}
+
+#[test]
+fn the_root_cannot_be_armed_because_that_would_watch_everybody() -> Result<()> {
+    let ground = Ground::new()?;
+    let mut watch = start(&ground)?;
+    let error = watch.kernel().arm("/").unwrap_err();
+    assert!(error.to_string().contains("root"), "{error}");
+    assert_eq!((attached()?, watch.kernel().armed()), (BTreeMap::new(), 0));
+    Ok(())
+}
+
 #[test]
 fn a_group_that_is_gone_cannot_be_armed() -> Result<()> {
     let ground = Ground::new()?;

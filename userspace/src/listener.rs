@@ -56,14 +56,15 @@ pub struct Listeners {
     owners: FxHashMap<(u32, SocketAddr), Owner>,
     /// In which network namespace connections to an address are accepted on this node.
     homes: FxHashMap<IpAddr, u32>,
-    knowledge: FxHashMap<Destination, Knowledge>,
+    /// Boxed, because the table has room for more than twice as many as are in it.
+    knowledge: FxHashMap<Destination, Box<Knowledge>>,
     /// Destinations in the order of their coming.
     order: VecDeque<Destination>,
     limit: usize,
 }
 
 impl Listeners {
-    /// Knowledge of at most `limit` destinations; the oldest goes first.
+    /// Knowledge of at most `limit` destinations and holders of as many listeners; of destinations the oldest goes first.
     pub fn new(limit: usize) -> Self {
         Self {
             owners: FxHashMap::default(),
@@ -74,9 +75,12 @@ impl Listeners {
         }
     }
 
-    /// A socket listens.
+    /// A socket listens. Beyond the limit nothing is learnt of further ones.
     pub fn began(&mut self, listener: &Listener) {
-        self.owners.insert((listener.owner.netns, listener.local), listener.owner.clone());
+        let place = (listener.owner.netns, listener.local);
+        if self.owners.len() < self.limit || self.owners.contains_key(&place) {
+            self.owners.insert(place, listener.owner.clone());
+        }
     }
 
     /// A connection to `local` was accepted in a namespace. Beyond the limit nothing more is learnt of new addresses.
@@ -136,7 +140,7 @@ impl Listeners {
 
     /// What a destination showed.
     pub fn knowledge_of(&self, destination: Destination) -> Knowledge {
-        self.knowledge.get(&destination).copied().unwrap_or_default()
+        self.knowledge.get(&destination).map_or_else(Knowledge::default, |known| **known)
     }
 
     fn entry(&mut self, destination: Destination) -> Option<&mut Knowledge> {
@@ -147,9 +151,9 @@ impl Listeners {
                 self.knowledge.remove(&oldest);
             }
             self.order.push_back(destination);
-            self.knowledge.insert(destination, Knowledge::default());
+            self.knowledge.insert(destination, Box::default());
         }
-        self.knowledge.get_mut(&destination)
+        self.knowledge.get_mut(&destination).map(Box::as_mut)
     }
 }
 

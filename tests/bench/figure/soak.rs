@@ -45,8 +45,9 @@ const FAILING: u32 = 15;
 /// Each so often one of them is replaced.
 const LIFE: Duration = Duration::from_secs(6);
 const SAMPLE: Duration = Duration::from_secs(1);
-/// The part of the time in which caches fill and findings begin, which tells nothing of growth.
-const WARM_UP: f64 = 0.25;
+/// The part of the time in which caches fill and findings begin, which tells nothing of growth: what is remembered
+/// longest is forgotten after ten minutes.
+const WARM_UP: f64 = 0.5;
 /// How long the mean of samples is taken for one.
 const STRETCH: Duration = Duration::from_mins(1);
 /// Connections that are on their way when the counting ends.
@@ -215,7 +216,7 @@ impl Soak {
         if let Some(Estimate { value, error }) = self.growth_kib_h() {
             // Two standard errors are 95 % of a normal distribution.
             lines.push(format!(
-                "  growth after the first quarter: {value:.0} ±{error:.0} KiB an hour; with 95 % confidence at most {:.0}",
+                "  growth in the second half: {value:.0} ±{error:.0} KiB an hour; with 95 % confidence at most {:.0}",
                 value + 2.0 * error
             ));
         }

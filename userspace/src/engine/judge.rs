@@ -158,7 +158,7 @@ impl Engine {
         let (client, server) = Self::owners(flow);
         let target = flow.server();
         Declared::of(
-            self.identity.cluster(),
+            self.identity.objects(),
             self.identity.pod(flow.client().ip(), client, flow.opened),
             self.identity.pod(target.ip(), server, flow.opened),
             self.identity.service(target),

@@ -34,7 +34,7 @@ use crate::{
 pub struct Settings {
     /// Most flows that are kept at a time; the oldest goes first, and is counted.
     pub max_flows: usize,
-    /// Most destinations of which is remembered what they speak.
+    /// Most destinations of which is remembered what they speak, and most listeners whose holders are.
     pub max_destinations: usize,
     /// Most findings that are kept at a time.
     pub max_findings: usize,
@@ -48,7 +48,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             max_flows: 262_144,
-            max_destinations: 65_536,
+            max_destinations: 16_384,
             max_findings: 4096,
             connections: Connections::Suspect,
             suspects: false,

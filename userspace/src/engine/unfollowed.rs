@@ -15,8 +15,14 @@ use crate::{
 /// A suspicion that goes on is told again at most this often.
 const REPEAT_NS: u64 = 10 * SECOND_NS;
 
-/// Most resets that wait for their socket's end, which follows at once; and most suspicions that are remembered as told.
-const LIMIT: usize = 4096;
+/// What may be told again is looked for at most this often while there is no room.
+const FORGET_PAUSE_NS: u64 = SECOND_NS;
+
+/// Most resets that wait for their socket's end, which follows at once.
+const MAX_RESETS: usize = 4096;
+
+/// Most suspicions that are told in this time: who has so many to tell of is heard.
+const MAX_TOLD: usize = 512;
 
 /// Whom a suspicion was told of: network namespace, destination, and what.
 type Told = (u32, SocketAddr, Suspicion);
@@ -26,13 +32,15 @@ type Told = (u32, SocketAddr, Suspicion);
 pub(super) struct Unfollowed {
     resets: FxHashMap<SocketId, Reset>,
     told: FxHashMap<Told, Time>,
+    /// When those of them that may be told again were forgotten last.
+    forgotten_at: Time,
 }
 
 impl Unfollowed {
     /// A reset of a socket that is not followed.
     pub(super) fn reset(&mut self, socket: SocketId, reset: &Reset) {
         // Those that are left have lost their socket's end, or it came before them.
-        if self.resets.len() >= LIMIT {
+        if self.resets.len() >= MAX_RESETS {
             self.resets.clear();
         }
         self.resets.entry(socket).or_insert_with(|| reset.clone());
@@ -55,11 +63,12 @@ impl Unfollowed {
         if was_told.is_some_and(|at| now.since_ns(*at) < REPEAT_NS) {
             return false;
         }
-        if self.told.len() >= LIMIT {
+        if self.told.len() >= MAX_TOLD && now.since_ns(self.forgotten_at) >= FORGET_PAUSE_NS {
             self.told.retain(|_, at| now.since_ns(*at) < REPEAT_NS);
+            self.forgotten_at = now;
         }
-        if self.told.len() >= LIMIT {
-            self.told.clear();
+        if self.told.len() >= MAX_TOLD {
+            return false;
         }
         self.told.insert((netns, server, suspicion), now);
         true
@@ -70,7 +79,7 @@ impl Unfollowed {
 mod tests {
     use std::net::SocketAddr;
 
-    use super::{LIMIT, REPEAT_NS, Unfollowed};
+    use super::{MAX_TOLD, REPEAT_NS, Unfollowed};
     use crate::{event::time::Time, update::suspicion::Suspicion};
 
     fn server(port: u16) -> SocketAddr {
@@ -89,12 +98,14 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_bounded() {
+    fn so_many_are_told_in_ten_seconds_and_no_more() {
         let mut unfollowed = Unfollowed::default();
-        for number in 0..3 * LIMIT {
-            let port = u16::try_from(number).unwrap();
-            assert!(unfollowed.is_news(1, server(port), Suspicion::Refused, Time::default()));
-        }
-        assert!(unfollowed.told.len() <= LIMIT);
+        let mut told_at = |at| {
+            let ports = 0..u16::try_from(3 * MAX_TOLD).unwrap();
+            let is_told = |port: &u16| unfollowed.is_news(1, server(*port), Suspicion::Refused, Time(at));
+            ports.filter(is_told).count()
+        };
+        assert_eq!((told_at(0), told_at(REPEAT_NS - 1)), (MAX_TOLD, 0));
+        assert_eq!(told_at(2 * REPEAT_NS), MAX_TOLD, "others have room again");
     }
 }

@@ -4,7 +4,7 @@
 pub mod container_id;
 mod former;
 mod members;
-mod objects;
+pub mod objects;
 pub mod proxy;
 #[cfg(test)]
 mod tests;
@@ -115,6 +115,11 @@ impl Identity {
     /// The container of a control group: its name, or the short form of its runtime id outside a known cluster.
     pub fn container_of(&self, cgroup: u64) -> Option<Box<str>> {
         self.members.container(cgroup).map(Into::into)
+    }
+
+    /// Objects of the cluster, and how they are found.
+    pub fn objects(&self) -> &Objects {
+        &self.objects
     }
 
     /// Objects of the cluster; one without a namespace is none.

@@ -1,6 +1,7 @@
 //! The cluster's objects and how they are found, kept in step change by change; must not know sockets. Pure.
 
 use std::{
+    hash::Hash,
     mem,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::Arc,
@@ -28,7 +29,7 @@ pub(super) struct Place(usize);
 ///
 /// What is gone leaves its place empty for what comes next: an object without a namespace, which nothing matches.
 #[derive(Debug, Default)]
-pub(super) struct Objects {
+pub struct Objects {
     cluster: Cluster,
     empty_pods: Vec<usize>,
     empty_services: Vec<usize>,
@@ -43,6 +44,8 @@ pub(super) struct Objects {
     services_by_address: FxHashMap<IpAddr, usize>,
     /// Endpoints by their addresses.
     endpoints: FxHashMap<IpAddr, Vec<usize>>,
+    /// Endpoints by their Services.
+    endpoints_by_service: FxHashMap<Name, Vec<usize>>,
     /// Endpoints by their slices.
     slices: FxHashMap<Name, Vec<usize>>,
     former: Former,
@@ -50,7 +53,7 @@ pub(super) struct Objects {
 
 impl Objects {
     /// These objects.
-    pub(super) fn of(cluster: &Cluster) -> Self {
+    pub fn of(cluster: &Cluster) -> Self {
         let mut objects = Self::default();
         let Cluster { pods, services, endpoints, istio } = cluster;
         for pod in pods {
@@ -177,13 +180,9 @@ impl Objects {
     /// A slice is gone.
     pub(super) fn remove_slice(&mut self, namespace: &str, name: &str) {
         for place in self.slices.remove(&(namespace.into(), name.into())).into_iter().flatten() {
-            let address = mem::replace(&mut self.cluster.endpoints[place], nobody()).address;
-            if let Some(places) = self.endpoints.get_mut(&address) {
-                places.retain(|other| *other != place);
-                if places.is_empty() {
-                    self.endpoints.remove(&address);
-                }
-            }
+            let endpoint = mem::replace(&mut self.cluster.endpoints[place], nobody());
+            take_out(&mut self.endpoints, &endpoint.address, place);
+            take_out(&mut self.endpoints_by_service, &(endpoint.namespace, endpoint.service), place);
             self.empty_endpoints.push(place);
         }
     }
@@ -191,6 +190,8 @@ impl Objects {
     fn add_endpoint(&mut self, endpoint: &Endpoint) -> usize {
         let place = put(&mut self.cluster.endpoints, &mut self.empty_endpoints, endpoint.clone());
         self.endpoints.entry(endpoint.address).or_default().push(place);
+        let service = (endpoint.namespace.clone(), endpoint.service.clone());
+        self.endpoints_by_service.entry(service).or_default().push(place);
         place
     }
 
@@ -232,13 +233,35 @@ impl Objects {
     }
 
     /// Endpoints that have this address.
-    pub(super) fn endpoints_at(&self, address: IpAddr) -> impl Iterator<Item = &Endpoint> {
+    pub fn endpoints_at(&self, address: IpAddr) -> impl Iterator<Item = &Endpoint> {
         let places = self.endpoints.get(&address).into_iter().flatten();
         places.filter_map(|place| self.cluster.endpoints.get(*place))
     }
 
+    /// Endpoints of the Service of this name.
+    pub fn endpoints_of(&self, namespace: &str, service: &str) -> impl Iterator<Item = &Endpoint> {
+        let places = self.endpoints_by_service.get(&(namespace.into(), service.into())).into_iter().flatten();
+        places.filter_map(|place| self.cluster.endpoints.get(*place))
+    }
+
+    /// The pod of this name.
+    pub fn pod_named(&self, namespace: &str, name: &str) -> Option<&Pod> {
+        let place = self.pods_by_name.get(&(namespace.into(), name.into()))?;
+        self.cluster.pods.get(*place)
+    }
+
+    /// Pods of this namespace.
+    pub fn pods_in(&self, namespace: &str) -> impl Iterator<Item = &Pod> {
+        self.cluster.pods.iter().filter(move |pod| *pod.namespace == *namespace)
+    }
+
+    /// Istio's objects.
+    pub fn istio(&self) -> &Istio {
+        &self.cluster.istio
+    }
+
     /// The Service of this name.
-    pub(super) fn service(&self, namespace: &str, name: &str) -> Option<&Service> {
+    pub fn service(&self, namespace: &str, name: &str) -> Option<&Service> {
         let place = self.services.get(&(namespace.into(), name.into()))?;
         self.cluster.services.get(*place)
     }
@@ -257,6 +280,16 @@ impl Objects {
         let services = of_port.filter_map(|endpoint| self.service(&endpoint.namespace, &endpoint.service));
         let by_endpoint = services.min_by_key(|service| (!service.headless, service.name.clone()));
         by_endpoint.or_else(|| self.service_of_address(address.ip()))
+    }
+}
+
+/// Takes a place out of an index.
+fn take_out<K: Eq + Hash>(index: &mut FxHashMap<K, Vec<usize>>, key: &K, place: usize) {
+    if let Some(places) = index.get_mut(key) {
+        places.retain(|other| *other != place);
+        if places.is_empty() {
+            index.remove(key);
+        }
     }
 }
 

@@ -2,14 +2,14 @@
 
 use std::net::IpAddr;
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashSet;
 
 use crate::{
     event::{
-        cluster::{Cluster, Pod, Service},
-        istio::{Labels, ServerMode, ServiceEntry, Workload},
+        cluster::{Pod, Service},
+        istio::{Istio, Labels, ServerMode, ServiceEntry, Workload},
     },
-    identity::proxy,
+    identity::{objects::Objects, proxy},
     policy::{
         destination_rule::is_subset,
         interception::{self, Interception},
@@ -59,7 +59,7 @@ pub struct Endpoints<'a> {
 }
 
 impl<'a> Endpoints<'a> {
-    fn add_pod(&mut self, cluster: &Cluster, root_namespace: &str, pod: &'a Pod, port: Option<u16>) {
+    fn add_pod(&mut self, istio: &Istio, root_namespace: &str, pod: &'a Pod, port: Option<u16>) {
         self.all += 1;
         // A label with a value of its own is not `disabled`.
         if pod.labels.get(TLS_MODE).is_some_and(|mode| &**mode != DISABLED) {
@@ -72,7 +72,7 @@ impl<'a> Endpoints<'a> {
         }
         self.with_proxy += 1;
         let is_captured = port.is_none_or(|port| interception::of(pod, port) == Interception::Captured);
-        let policies = &cluster.istio.peer_authentications;
+        let policies = &istio.peer_authentications;
         let effective = peer_authentication::effective(
             policies,
             root_namespace,
@@ -95,33 +95,32 @@ impl<'a> Endpoints<'a> {
 
 /// Endpoints of a Service's port; of all its ports where it is not known which.
 pub fn of_service<'a>(
-    cluster: &'a Cluster,
+    objects: &'a Objects,
     root_namespace: &str,
     service: &Service,
     port: Option<u16>,
 ) -> Endpoints<'a> {
     let name = port.and_then(|port| service.ports.iter().find(|known| known.port == port));
-    let is_of_service = |namespace: &str, of: &str| *namespace == *service.namespace && *of == *service.name;
-    let of_port = cluster.endpoints.iter().filter(|endpoint| {
-        is_of_service(&endpoint.namespace, &endpoint.service)
-            && name.is_none_or(|port| endpoint.port.is_none() || endpoint.port_name == port.name)
+    let of_port = objects.endpoints_of(&service.namespace, &service.name).filter(|endpoint| {
+        name.is_none_or(|port| endpoint.port.is_none() || endpoint.port_name == port.name)
     });
     // A pod with two addresses is one endpoint.
-    let mut pods: FxHashMap<&str, Option<u16>> = FxHashMap::default();
+    let mut pods: FxHashSet<&str> = FxHashSet::default();
     let mut others: FxHashSet<IpAddr> = FxHashSet::default();
+    let (mut endpoints, mut unknown) = (Endpoints::default(), 0);
     for endpoint in of_port {
-        match &endpoint.pod {
-            Some(pod) => drop(pods.insert(pod, endpoint.port)),
-            None => drop(others.insert(endpoint.address)),
+        let Some(pod) = endpoint.pod.as_deref() else {
+            others.insert(endpoint.address);
+            continue;
+        };
+        if pods.insert(pod) {
+            match objects.pod_named(&service.namespace, pod) {
+                Some(pod) => endpoints.add_pod(objects.istio(), root_namespace, pod, endpoint.port),
+                None => unknown += 1,
+            }
         }
     }
-    let mut endpoints = Endpoints::default();
-    for pod in cluster.pods.iter().filter(|pod| pod.namespace == service.namespace) {
-        if let Some(port) = pods.remove(&*pod.name) {
-            endpoints.add_pod(cluster, root_namespace, pod, port);
-        }
-    }
-    let unknown = pods.len() + others.len();
+    unknown += others.len();
     endpoints.all += unknown;
     endpoints.unknown += unknown;
     endpoints
@@ -129,7 +128,7 @@ pub fn of_service<'a>(
 
 /// Endpoints of a ServiceEntry's port.
 pub fn of_entry<'a>(
-    cluster: &'a Cluster,
+    objects: &'a Objects,
     root_namespace: &str,
     entry: &'a ServiceEntry,
     port: Option<u16>,
@@ -142,10 +141,10 @@ pub fn of_entry<'a>(
     let known = port.and_then(|port| entry.ports.iter().find(|known| known.number == port));
     let target = known.map(|port| port.target.unwrap_or(port.number));
     let at_home = |namespace: &str| *namespace == *entry.namespace;
-    for pod in cluster.pods.iter().filter(|pod| at_home(&pod.namespace) && is_subset(selector, &pod.labels)) {
-        endpoints.add_pod(cluster, root_namespace, pod, target);
+    for pod in objects.pods_in(&entry.namespace).filter(|pod| is_subset(selector, &pod.labels)) {
+        endpoints.add_pod(objects.istio(), root_namespace, pod, target);
     }
-    for known in cluster.istio.workload_entries.iter().filter(|known| at_home(&known.namespace)) {
+    for known in objects.istio().workload_entries.iter().filter(|known| at_home(&known.namespace)) {
         if is_subset(selector, &known.workload.labels) {
             endpoints.add_workload(&known.name, &known.workload);
         }

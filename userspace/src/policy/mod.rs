@@ -19,9 +19,10 @@ use std::{borrow::Cow, net::SocketAddr};
 
 use crate::{
     event::{
-        cluster::{Cluster, Pod, Service, ServicePort},
+        cluster::{Pod, Service, ServicePort},
         istio::{Istio, ServerMode, ServiceEntry, Workload, WorkloadEntry},
     },
+    identity::objects::Objects,
     policy::{
         destination_rule::{Question, Selected, is_subset},
         endpoint::Endpoints,
@@ -44,7 +45,7 @@ const AUTOMATIC_SINCE: Version = Version::new(1, 5, 0);
 /// What a cluster declares for one attempt; the default knows nothing.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Declared<'a> {
-    cluster: Option<&'a Cluster>,
+    objects: Option<&'a Objects>,
     client: Option<&'a Pod>,
     server: Option<&'a Pod>,
     service: Option<&'a Service>,
@@ -67,14 +68,14 @@ impl<'a> Declared<'a> {
     /// What is declared for an attempt of this client at this address, and for what is there; `hello` is what the client's
     /// sidecar said of where it wants to go.
     pub fn of(
-        cluster: &'a Cluster,
+        objects: &'a Objects,
         client: Option<&'a Pod>,
         server: Option<&'a Pod>,
         service: Option<&'a Service>,
         target: SocketAddr,
         hello: Option<&'a MeshHello>,
     ) -> Self {
-        Self { cluster: Some(cluster), client, server, service, target: Some(target), hello }
+        Self { objects: Some(objects), client, server, service, target: Some(target), hello }
     }
 
     /// The pod that connects.
@@ -94,7 +95,7 @@ impl<'a> Declared<'a> {
             None => return self.service,
         };
         let is_named = |service: &&Service| *service.name == *name && *service.namespace == *namespace;
-        self.service.filter(is_named).or_else(|| self.cluster?.services.iter().find(is_named))
+        self.service.filter(is_named).or_else(|| self.objects?.service(namespace, name))
     }
 
     /// The ServiceEntry that has the host.
@@ -226,10 +227,10 @@ impl<'a> Declared<'a> {
 
     /// All endpoints of the destination; none where they are not known.
     pub fn endpoints(&self) -> Option<Endpoints<'a>> {
-        let (cluster, port, root) = (self.cluster?, self.service_port(), self.root_namespace());
+        let (objects, port, root) = (self.objects?, self.service_port(), self.root_namespace());
         match (self.service(), self.service_entry()) {
-            (Some(service), _) => Some(endpoint::of_service(cluster, root, service, port)),
-            (None, Some(entry)) => Some(endpoint::of_entry(cluster, root, entry, port)),
+            (Some(service), _) => Some(endpoint::of_service(objects, root, service, port)),
+            (None, Some(entry)) => Some(endpoint::of_entry(objects, root, entry, port)),
             (None, None) => None,
         }
     }
@@ -304,7 +305,7 @@ impl<'a> Declared<'a> {
     /// Istio's objects, unless the hello is another mesh's.
     fn istio(&self) -> Option<&'a Istio> {
         let is_istio = self.hello.is_none_or(|hello| hello.mesh == Mesh::Istio);
-        Some(&self.cluster.filter(|_| is_istio)?.istio)
+        Some(self.objects.filter(|_| is_istio)?.istio())
     }
 
     fn is_automatic(&self) -> bool {
@@ -328,10 +329,9 @@ impl<'a> Declared<'a> {
 
     /// The Service's port that has the address and port among its endpoints.
     fn port_of_address(&self) -> Option<&'a ServicePort> {
-        let (cluster, service, target) = (self.cluster?, self.service()?, self.target?);
-        let endpoint = cluster.endpoints.iter().find(|endpoint| {
-            endpoint.address == target.ip().to_canonical()
-                && endpoint.port == Some(target.port())
+        let (objects, service, target) = (self.objects?, self.service()?, self.target?);
+        let endpoint = objects.endpoints_at(target.ip().to_canonical()).find(|endpoint| {
+            endpoint.port == Some(target.port())
                 && endpoint.service == service.name
                 && endpoint.namespace == service.namespace
         })?;

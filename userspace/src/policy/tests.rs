@@ -16,6 +16,7 @@ use crate::{
             PeerAuthentication, ServerMode, ServiceEntry, TrafficPolicy, Workload, WorkloadEntry,
         },
     },
+    identity::objects::Objects,
     tls::mesh::{Direction, Mesh, MeshHello},
 };
 
@@ -88,11 +89,16 @@ fn hello(mesh: Mesh) -> MeshHello {
     }
 }
 
+/// They stay until the tests end: what is declared only borrows them.
+fn objects(cluster: &Cluster) -> &'static Objects {
+    Box::leak(Box::new(Objects::of(cluster)))
+}
+
 /// An attempt of the client at redis-0.
 fn declared<'a>(cluster: &'a Cluster, hello: Option<&'a MeshHello>) -> Declared<'a> {
     let target: SocketAddr = TARGET.parse().unwrap();
     let [client, server, ..] = cluster.pods.as_slice() else { panic!("two pods") };
-    Declared::of(cluster, Some(client), Some(server), cluster.services.first(), target, hello)
+    Declared::of(objects(cluster), Some(client), Some(server), cluster.services.first(), target, hello)
 }
 
 fn expected(declared: &Declared<'_>) -> Option<Does> {
@@ -151,7 +157,8 @@ fn what_is_not_known_stays_so() {
     assert_eq!(expected(&Declared::default()), None);
     assert_eq!(Declared::default().takes_mtls(), None);
     let target: SocketAddr = TARGET.parse().unwrap();
-    let without_client = Declared::of(&full, None, full.pods.get(1), full.services.first(), target, None);
+    let without_client =
+        Declared::of(objects(&full), None, full.pods.get(1), full.services.first(), target, None);
     assert_eq!((without_client.rule(), expected(&without_client)), (Rule::NotKnown, None));
     let mut unlisted = cluster([true, true]);
     unlisted.istio.is_listed = false;
@@ -276,7 +283,7 @@ fn machines_are_found_by_address_and_host() {
     let sent =
         MeshHello { host: Some("vm.example.com".into()), service_port: Some(3306), ..hello(Mesh::Istio) };
     let target: SocketAddr = "10.9.9.9:3306".parse().unwrap();
-    let found = Declared::of(&cluster, cluster.pods.first(), None, None, target, Some(&sent));
+    let found = Declared::of(objects(&cluster), cluster.pods.first(), None, None, target, Some(&sent));
     assert_eq!(
         found.workload().map(|declared| (declared.kind, declared.name)),
         Some(("WorkloadEntry", "vm-1"))
@@ -289,7 +296,7 @@ fn machines_are_found_by_address_and_host() {
         .workload
         .labels
         .insert("security.istio.io/tlsMode".into(), "disabled".into());
-    let found = Declared::of(&cluster, cluster.pods.first(), None, None, target, Some(&sent));
+    let found = Declared::of(objects(&cluster), cluster.pods.first(), None, None, target, Some(&sent));
     assert_eq!((found.is_labelled(), expected(&found)), (Some(false), Some(Does::Plaintext)));
 }
 

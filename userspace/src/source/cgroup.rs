@@ -84,9 +84,9 @@ impl CgroupNames {
     }
 }
 
-/// The ids of a control group and of all below it.
-pub(super) fn ids_below(directory: &Path) -> Vec<u64> {
-    walk(directory).into_iter().map(|(id, _)| id).collect()
+/// The ids and paths of a control group and of all below it; its own path is `/`.
+pub(super) fn below(directory: &Path) -> Vec<(u64, Box<str>)> {
+    walk(directory)
 }
 
 /// Every control group below the mount, itself included. One that vanishes meanwhile is left out.

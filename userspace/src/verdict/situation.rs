@@ -13,6 +13,7 @@ use crate::{
         time::Time,
     },
     flow::hello::Hello,
+    identity::objects::Objects,
     listener::Knowledge,
     policy::{Declared, endpoint::TLS_MODE},
     tls::{
@@ -103,14 +104,9 @@ impl Situation {
         let target: SocketAddr = ([10, 1, 1, 24], 6379).into();
         let server_pod = self.cluster.pods.get(1).filter(|_| self.is_pod);
         let service = self.cluster.services.first().filter(|_| self.is_pod);
-        let declared = Declared::of(
-            &self.cluster,
-            self.cluster.pods.first(),
-            server_pod,
-            service,
-            target,
-            Some(&self.hello),
-        );
+        let objects = Objects::of(&self.cluster);
+        let declared =
+            Declared::of(&objects, self.cluster.pods.first(), server_pod, service, target, Some(&self.hello));
         let mut client = Party::at(self.from);
         client.pod = Some("web".into());
         client.namespace = Some("app".into());

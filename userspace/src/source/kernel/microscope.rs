@@ -1,6 +1,10 @@
 //! The microscope: programs that are loaded at start, and attached only to the control groups that it is armed for.
 
-use std::{fs::File, io, path::PathBuf};
+use std::{
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+};
 
 use aya::{
     Ebpf,
@@ -13,11 +17,17 @@ use aya::{
 use mtlsnoop_ebpf::program;
 use rustc_hash::FxHashMap;
 
-use crate::source::{cgroup, kernel::attached::attach_cgroup};
+use crate::source::{
+    cgroup,
+    kernel::{attached::attach_cgroup, new_groups::NewGroups},
+};
 
 /// Why a control group cannot be watched.
 #[derive(Debug, thiserror::Error)]
 pub enum ArmError {
+    /// It holds everything that runs here, and what is attached to it sees every packet.
+    #[error("it is the root of all control groups")]
+    Root,
     /// It cannot be opened: most often it is gone.
     #[error("cannot open the control group: {0}")]
     Cgroup(#[from] io::Error),
@@ -36,6 +46,7 @@ pub(super) struct Microscope {
     follow: Option<BtfTracePointLink>,
     ids: HashMap<MapData, u64, u8>,
     mount: PathBuf,
+    new: NewGroups,
 }
 
 /// What is attached to one control group.
@@ -48,20 +59,24 @@ struct Group {
 impl Microscope {
     /// Not armed for anything.
     pub(super) fn new(ids: HashMap<MapData, u64, u8>, mount: PathBuf) -> Self {
-        Self { groups: FxHashMap::default(), follow: None, ids, mount }
+        Self { groups: FxHashMap::default(), follow: None, ids, mount, new: NewGroups::default() }
     }
 
     /// Watches the control group at this path below the mount, and all below it.
     pub(super) fn arm(&mut self, programs: &mut Ebpf, path: &str) -> Result<(), ArmError> {
+        if path == "/" {
+            return Err(ArmError::Root);
+        }
         if self.groups.keys().any(|group| is_within(path, group)) {
             return Ok(());
         }
         // What watches a part of it would tell everything there twice.
-        self.groups.retain(|group, _| !is_within(group, path));
-        let directory = self.mount.join(path.trim_start_matches('/'));
-        let cgroup = File::open(&directory)?;
+        let parts: Vec<Box<str>> =
+            self.groups.keys().filter(|group| is_within(group, path)).cloned().collect();
+        parts.iter().for_each(|part| self.disarm(part));
+        let cgroup = File::open(self.directory(path))?;
         let group = Group {
-            ids: cgroup::ids_below(&directory),
+            ids: Vec::new(),
             _payload: [
                 attach(programs, program::PAYLOAD_SENT, &cgroup, CgroupSkbAttachType::Egress)?,
                 attach(programs, program::PAYLOAD_RECEIVED, &cgroup, CgroupSkbAttachType::Ingress)?,
@@ -75,19 +90,59 @@ impl Microscope {
         followed
     }
 
+    /// Containers of armed pods are started again, each time in a control group of its own: follows those that are new.
+    pub(super) fn follow_new(&mut self, is_time: bool) {
+        for path in self.new.take(is_time, self.groups.keys()) {
+            // What cannot be followed any more is told by the ends of its connections, as with everybody else.
+            let _ = self.follow_below(&path);
+        }
+    }
+
+    fn directory(&self, path: &str) -> PathBuf {
+        self.mount.join(path.trim_start_matches('/'))
+    }
+
     /// Last: of every connection that is seen to begin, the first payload is seen too.
     fn follow(&mut self, programs: &mut Ebpf, path: &str) -> Result<(), ArmError> {
-        let ids = self.groups.get(path).map_or(&[][..], |group| &group.ids);
-        ids.iter().try_for_each(|id| self.ids.insert(id, 1, 0))?;
+        self.follow_below(path)?;
         if self.follow.is_none() {
             self.follow = Some(attach_follower(programs)?);
         }
         Ok(())
     }
 
+    /// Follows all that is below it now, and nothing else.
+    fn follow_below(&mut self, path: &str) -> Result<(), MapError> {
+        let directory = self.directory(path);
+        // The watch comes before the look, so that what comes in between is not missed.
+        self.new.watch(path, &directory);
+        let mut below = cgroup::below(&directory);
+        while self.watch_all(path, &directory, &below) {
+            below = cgroup::below(&directory);
+        }
+        let Some(group) = self.groups.get_mut(path) else { return Ok(()) };
+        let ids: Vec<u64> = below.into_iter().map(|(id, _)| id).collect();
+        for gone in group.ids.iter().filter(|id| !ids.contains(id)) {
+            // It fails only if it is not there.
+            let _ = self.ids.remove(gone);
+        }
+        group.ids = ids;
+        group.ids.iter().try_for_each(|id| self.ids.insert(id, 1, 0))
+    }
+
+    /// Watches control groups for new ones below them. Whether there was one that was not watched.
+    fn watch_all(&mut self, path: &str, directory: &Path, below: &[(u64, Box<str>)]) -> bool {
+        let mut is_any_new = false;
+        for (_, name) in below {
+            is_any_new |= self.new.watch(path, &directory.join(name.trim_start_matches('/')));
+        }
+        is_any_new
+    }
+
     /// Watches it no longer.
     pub(super) fn disarm(&mut self, path: &str) {
         let Some(group) = self.groups.remove(path) else { return };
+        self.new.forget(path);
         if self.groups.is_empty() {
             self.follow = None;
         }

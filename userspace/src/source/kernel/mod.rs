@@ -11,6 +11,7 @@ mod failed_connect;
 mod hooks;
 mod load;
 mod microscope;
+mod new_groups;
 mod offsets;
 mod own;
 mod pace;
@@ -289,6 +290,9 @@ impl Kernel {
             sink(event);
         }
         let is_time = now.since_ns(self.last_tick) >= TICK_NS;
+        if let Some(microscope) = &mut self.microscope {
+            microscope.follow_new(is_time);
+        }
         let has_records = self.has_records();
         // While nothing happens, nothing is asked for: reading the counters takes a system call for each.
         if is_time || has_records {
@@ -359,11 +363,11 @@ impl Kernel {
         if self.undecodable > 0 {
             lost.push((Loss::UndecodableRecord, self.undecodable));
         }
-        let seen = match &self.told {
-            Some(told) => total(counter::DESTROYED) + told.early(),
-            None => total(counter::SEEN) + self.failed_connects.seen(),
+        let (seen, own) = match &self.told {
+            Some(told) => (total(counter::DESTROYED) + told.early(), self.own.ended()),
+            None => (total(counter::SEEN) + self.failed_connects.seen(), self.own.begun()),
         };
-        let counted = Counters { time: now, seen, own: self.own.ends(), lost };
+        let counted = Counters { time: now, seen, own, lost };
         let is_news = (counted.seen, counted.own, &counted.lost)
             != (self.counted.seen, self.counted.own, &self.counted.lost);
         if is_news {

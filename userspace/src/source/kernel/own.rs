@@ -12,13 +12,19 @@ pub(super) struct OwnSockets {
     sockets: FxHashSet<u64>,
     /// Network namespace and address of own listeners.
     listeners: FxHashSet<(u32, SocketAddr)>,
-    ends: u64,
+    begun: u64,
+    ended: u64,
 }
 
 impl OwnSockets {
-    /// How many connection ends were own ones.
-    pub(super) fn ends(&self) -> u64 {
-        self.ends
+    /// How many own connection ends have begun.
+    pub(super) fn begun(&self) -> u64 {
+        self.begun
+    }
+
+    /// How many of them are over.
+    pub(super) fn ended(&self) -> u64 {
+        self.ended
     }
 
     /// Whether an event is about one of the tracer's own sockets.
@@ -33,14 +39,18 @@ impl OwnSockets {
             Event::Accepted(accepted) if self.is_own_listener(accepted.owner.netns, accepted.local) => {
                 self.add(decoded.socket)
             }
-            Event::Ended(_) => self.sockets.remove(&decoded.socket),
+            Event::Ended(_) => {
+                let is_own = self.sockets.remove(&decoded.socket);
+                self.ended += u64::from(is_own);
+                is_own
+            }
             _ => self.sockets.contains(&decoded.socket),
         }
     }
 
     fn add(&mut self, socket: u64) -> bool {
         self.sockets.insert(socket);
-        self.ends += 1;
+        self.begun += 1;
         true
     }
 
