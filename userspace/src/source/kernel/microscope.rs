@@ -73,7 +73,9 @@ impl Microscope {
         // What watches a part of it would tell everything there twice.
         let parts: Vec<Box<str>> =
             self.groups.keys().filter(|group| is_within(group, path)).cloned().collect();
-        parts.iter().for_each(|part| self.disarm(part));
+        for part in &parts {
+            self.disarm(part);
+        }
         let cgroup = File::open(self.directory(path))?;
         let group = Group {
             ids: Vec::new(),
