@@ -35,7 +35,7 @@ impl Armer {
                 self.unknown += 1;
                 continue;
             };
-            if let Some(change) = self.arming.suspect(&group, suspect.time, suspect.had_hello) {
+            if let Some(change) = self.arming.suspect(&group, suspect.time, suspect.sign) {
                 self.change(change, now, kernel);
             }
         }

@@ -24,7 +24,7 @@ use crate::{
     flow::{Flow, Peer, end, table::FlowTable},
     identity::{Identity, proxy},
     listener::{Destination, Listeners},
-    suspicion::{self, Suspect},
+    suspicion::{self, Sign, Suspect},
     update::{Behaviour, Connection, Outcome, Party, Role, Summary, Update, suspicion::Suspicion},
     verdict::case::{Acceptor, PassedOn},
 };
@@ -333,22 +333,22 @@ impl Engine {
         if !flow.is_end_only {
             // Watched already: only what failed with a mesh hello is a reason to go on.
             if had_finding {
-                self.suspect(flow, time, true);
+                self.suspect(flow, time, Sign::Hello);
             }
             return None;
         }
         let is_proxy = self.is_proxy(&flow.owner);
         let suspicion = suspicion::of(&suspicion::End { role: flow.role, is_proxy, outcome, behaviour })?;
-        self.suspect(flow, time, false);
+        self.suspect(flow, time, Sign::Numbers(suspicion));
         // A finding tells more.
         let is_news =
             !had_finding && self.unfollowed.is_news(flow.owner.netns, flow.server(), suspicion, time);
         is_news.then_some(suspicion)
     }
 
-    fn suspect(&mut self, flow: &Flow, time: Time, had_hello: bool) {
+    fn suspect(&mut self, flow: &Flow, time: Time, sign: Sign) {
         if self.settings.suspects {
-            self.suspects.push(Suspect { time, cgroup: flow.owner.cgroup, had_hello });
+            self.suspects.push(Suspect { time, cgroup: flow.owner.cgroup, sign });
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rustc_hash::FxHashMap;
 
-use crate::event::time::Time;
+use crate::{event::time::Time, suspicion::Sign, update::suspicion::Suspicion};
 
 /// How long the microscope stays armed at first without anything new: longer than the five minutes that are the longest
 /// pause of a container that is started again and again (`MaxContainerBackOff`, kubernetes pkg/kubelet/kubelet.go).
@@ -30,12 +30,14 @@ pub enum Change {
 }
 
 /// What is known of one group.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 struct Watch {
     /// Armed until then; none when it is not.
     until: Option<Time>,
-    /// Not armed again before.
+    /// Not armed again before for what it was armed for in vain.
     rest_until: Time,
+    /// What it was armed for since a hello was seen to fail.
+    tried: Vec<Suspicion>,
     /// Length of the last period.
     period_ns: u64,
     /// A mesh hello was suspect in this period.
@@ -46,7 +48,7 @@ struct Watch {
 ///
 /// A period that shows no failing mesh hello is followed by a rest of three times its length, and the next one is twice as
 /// long: clients that retry seldom are caught in the end, and those that fail for other reasons are watched a quarter of
-/// the time.
+/// the time. Something suspect of another kind than before does not wait for that.
 #[derive(Debug)]
 pub struct Arming {
     groups: FxHashMap<Box<str>, Watch>,
@@ -73,19 +75,18 @@ impl Arming {
         self.passed_over
     }
 
-    /// A connection end of the group was suspect. `had_hello`: it was watched, and had sent or received a mesh hello.
-    pub fn suspect(&mut self, group: &str, now: Time, had_hello: bool) -> Option<Change> {
-        if let Some(watch) = self.groups.get_mut(group) {
-            if let Some(until) = &mut watch.until {
-                if had_hello {
-                    watch.was_fruitful = true;
-                    *until = now + watch.period_ns;
-                }
+    /// A connection end of the group was suspect.
+    pub fn suspect(&mut self, group: &str, now: Time, sign: Sign) -> Option<Change> {
+        let known = self.groups.get_mut(group);
+        let suspicion = match sign {
+            Sign::Numbers(suspicion) => suspicion,
+            Sign::Hello => {
+                known?.bore_fruit(now);
                 return None;
             }
-            if now < watch.rest_until {
-                return None;
-            }
+        };
+        if known.is_some_and(|watch| watch.until.is_some() || watch.rests(suspicion, now)) {
+            return None;
         }
         if self.armed >= self.limit {
             self.passed_over += 1;
@@ -93,16 +94,8 @@ impl Arming {
         }
         self.forget_some(now);
         let first_ns = self.first_period_ns;
-        let period_ns = self
-            .groups
-            .get(group)
-            .map_or(first_ns, |watch| watch.next_period_ns().min(first_ns.saturating_mul(LONGEST_PERIOD)));
-        let watch = Watch {
-            until: Some(now + period_ns),
-            rest_until: Time::default(),
-            period_ns,
-            was_fruitful: false,
-        };
+        let mut watch = self.groups.remove(group).unwrap_or_else(|| Watch::new(first_ns));
+        watch.arm(suspicion, now, first_ns);
         self.groups.insert(group.into(), watch);
         self.armed += 1;
         Some(Change::Arm(group.into()))
@@ -114,6 +107,7 @@ impl Arming {
             && watch.until.take().is_some()
         {
             watch.rest_until = now + REST * watch.period_ns;
+            watch.tried = Suspicion::ALL.into();
             self.armed -= 1;
         }
     }
@@ -146,9 +140,41 @@ impl Arming {
 }
 
 impl Watch {
-    /// What failed with a hello was caught in time; for anything else it takes longer.
-    fn next_period_ns(&self) -> u64 {
-        if self.was_fruitful { self.period_ns } else { self.period_ns.saturating_mul(2) }
+    /// Not armed yet.
+    fn new(first_ns: u64) -> Self {
+        Self {
+            until: None,
+            rest_until: Time::default(),
+            tried: Vec::new(),
+            period_ns: first_ns,
+            was_fruitful: true,
+        }
+    }
+
+    fn rests(&self, suspicion: Suspicion, now: Time) -> bool {
+        now < self.rest_until && self.tried.contains(&suspicion)
+    }
+
+    /// What failed with a hello was caught in time; for anything else it takes longer, each time that it comes again.
+    fn arm(&mut self, suspicion: Suspicion, now: Time, first_ns: u64) {
+        if self.was_fruitful {
+            self.tried.clear();
+        }
+        if !self.tried.contains(&suspicion) {
+            self.tried.push(suspicion);
+        } else if !self.was_fruitful {
+            self.period_ns = self.period_ns.saturating_mul(2).min(first_ns.saturating_mul(LONGEST_PERIOD));
+        }
+        self.until = Some(now + self.period_ns);
+        self.was_fruitful = false;
+    }
+
+    /// A mesh hello failed; that counts as long as the group is watched.
+    fn bore_fruit(&mut self, now: Time) {
+        if let Some(until) = &mut self.until {
+            self.was_fruitful = true;
+            *until = now + self.period_ns;
+        }
     }
 }
 
@@ -157,9 +183,14 @@ mod tests {
     use std::time::Duration;
 
     use super::{Arming, Change, FIRST_PERIOD, LONGEST_PERIOD, MAX_REMEMBERED, REST};
-    use crate::event::time::{SECOND_NS, Time};
+    use crate::{
+        event::time::{SECOND_NS, Time},
+        suspicion::Sign,
+        update::suspicion::Suspicion,
+    };
 
     const POD: &str = "/kubepods/pod1";
+    const UNANSWERED: Sign = Sign::Numbers(Suspicion::Unanswered);
     const MINUTE: Duration = Duration::from_mins(1);
 
     fn at(seconds: u64) -> Time {
@@ -167,7 +198,7 @@ mod tests {
     }
 
     fn is_armed_now(arming: &mut Arming, now: u64) -> bool {
-        match arming.suspect(POD, at(now), false) {
+        match arming.suspect(POD, at(now), UNANSWERED) {
             Some(Change::Arm(group)) => &*group == POD,
             _ => false,
         }
@@ -181,7 +212,7 @@ mod tests {
     fn a_suspect_is_watched_until_it_was_quiet_for_a_period() {
         let mut arming = Arming::new(8, MINUTE);
         assert!(is_armed_now(&mut arming, 0));
-        assert_eq!(arming.suspect(POD, at(10), true), None, "it is watched already");
+        assert_eq!(arming.suspect(POD, at(10), Sign::Hello), None, "it is watched already");
         assert_eq!(arming.quiet(at(69)), []);
         assert_eq!(arming.quiet(at(70)), disarm(), "a minute after the last failing hello");
         assert_eq!(arming.armed(), 0);
@@ -217,6 +248,23 @@ mod tests {
     }
 
     #[test]
+    fn what_was_watched_in_vain_does_not_hide_something_else() {
+        let mut arming = Arming::new(8, MINUTE);
+        let cut_short = Sign::Numbers(Suspicion::CutShort);
+        let is_armed = |arming: &mut Arming, sign, now| arming.suspect(POD, at(now), sign).is_some();
+        assert!(is_armed(&mut arming, cut_short, 0));
+        assert_eq!(arming.quiet(at(60)), disarm());
+        assert!(!is_armed(&mut arming, cut_short, 70), "it rests");
+        assert!(is_armed(&mut arming, UNANSWERED, 80), "something else");
+        assert_eq!(arming.quiet(at(139)), []);
+        assert_eq!(arming.quiet(at(140)), disarm(), "for as long as the first time");
+        for sign in [cut_short, UNANSWERED] {
+            assert!(!is_armed(&mut arming, sign, 140 + REST * 60 - 1), "both rest");
+        }
+        assert!(is_armed(&mut arming, cut_short, 140 + REST * 60));
+    }
+
+    #[test]
     fn what_fails_more_seldom_is_caught_in_the_end() {
         let mut arming = Arming::new(8, MINUTE);
         let mut was_armed = false;
@@ -232,20 +280,20 @@ mod tests {
     #[test]
     fn no_more_than_the_limit_are_watched_and_those_passed_over_are_counted() {
         let mut arming = Arming::new(2, MINUTE);
-        assert!(arming.suspect("/a", at(0), false).is_some());
-        assert!(arming.suspect("/b", at(0), false).is_some());
-        assert_eq!(arming.suspect("/c", at(0), false), None);
+        assert!(arming.suspect("/a", at(0), UNANSWERED).is_some());
+        assert!(arming.suspect("/b", at(0), UNANSWERED).is_some());
+        assert_eq!(arming.suspect("/c", at(0), UNANSWERED), None);
         assert_eq!((arming.armed(), arming.passed_over()), (2, 1));
         arming.failed("/a", at(1));
-        assert!(arming.suspect("/c", at(1), false).is_some());
-        assert_eq!(arming.suspect("/a", at(2), false), None, "it could not be watched just now");
+        assert!(arming.suspect("/c", at(1), UNANSWERED).is_some());
+        assert_eq!(arming.suspect("/a", at(2), UNANSWERED), None, "it could not be watched just now");
     }
 
     #[test]
     fn memory_is_bounded() {
         let mut arming = Arming::new(1, MINUTE);
         for number in 0..3 * MAX_REMEMBERED as u64 {
-            arming.suspect(&format!("/{number}"), at(number), false);
+            arming.suspect(&format!("/{number}"), at(number), UNANSWERED);
             arming.failed(&format!("/{number}"), at(number));
         }
         assert!(arming.groups.len() <= MAX_REMEMBERED);

@@ -25,8 +25,17 @@ pub struct Suspect {
     pub time: Time,
     /// cgroup id of the socket; 0 when not known.
     pub cgroup: u64,
+    /// What was seen.
+    pub sign: Sign,
+}
+
+/// What makes an end ask for a closer look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sign {
+    /// Its numbers, told by the sentinel alone.
+    Numbers(Suspicion),
     /// It was watched closely already, and a mesh hello was seen to fail.
-    pub had_hello: bool,
+    Hello,
 }
 
 /// One end of a connection, at its end.
