@@ -75,12 +75,14 @@ impl Listeners {
         }
     }
 
-    /// A socket listens. Beyond the limit nothing is learnt of further ones.
+    /// A socket listens. At the limit all are forgotten: so many have not ended, but their ends were not told, as when only
+    /// the listeners that are there are told from time to time.
     pub fn began(&mut self, listener: &Listener) {
         let place = (listener.owner.netns, listener.local);
-        if self.owners.len() < self.limit || self.owners.contains_key(&place) {
-            self.owners.insert(place, listener.owner.clone());
+        if self.owners.len() >= self.limit && !self.owners.contains_key(&place) {
+            self.owners.clear();
         }
+        self.owners.insert(place, listener.owner.clone());
     }
 
     /// A connection to `local` was accepted in a namespace. Beyond the limit nothing more is learnt of new addresses.

@@ -5,7 +5,11 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use crate::{
-    event::{Cgroup, cluster::Pod},
+    event::{
+        Cgroup,
+        cluster::Pod,
+        time::{SECOND_NS, Time},
+    },
     identity::{
         container_id,
         objects::{Objects, Place},
@@ -15,28 +19,39 @@ use crate::{
 
 /// Most control groups and namespaces that are kept. A node has some hundreds at a time; sources name one again when it is
 /// seen after they have forgotten it, so forgetting all costs little.
-const MAX_KEPT: usize = 131_072;
+const MAX_KEPT: usize = 16_384;
+
+/// How long those of a pod that is gone are kept: its last connections may be told of minutes later.
+const GONE_FOR_NS: u64 = 600 * SECOND_NS;
+
+/// Those that are gone for so long are looked for at most this often.
+const FORGET_PAUSE_NS: u64 = 60 * SECOND_NS;
 
 /// A pod that is there, or one that is gone.
 #[derive(Clone, Debug)]
 enum Holder {
     There(Place),
-    Gone(Arc<Pod>),
+    /// Since then.
+    Gone(Arc<Pod>, Time),
 }
 
 impl Holder {
     fn pod<'a>(&'a self, objects: &'a Objects) -> Option<&'a Pod> {
         match self {
             Self::There(place) => objects.pod(*place),
-            Self::Gone(pod) => Some(pod),
+            Self::Gone(pod, _) => Some(pod),
         }
     }
 
     /// The pod leaves its place.
-    fn leave(&mut self, left: Place, pod: &Arc<Pod>) {
+    fn leave(&mut self, left: Place, pod: &Arc<Pod>, now: Time) {
         if matches!(self, Self::There(place) if *place == left) {
-            *self = Self::Gone(pod.clone());
+            *self = Self::Gone(pod.clone(), now);
         }
+    }
+
+    fn is_long_gone(&self, now: Time) -> bool {
+        matches!(self, Self::Gone(_, since) if now.since_ns(*since) > GONE_FOR_NS)
     }
 }
 
@@ -92,6 +107,7 @@ pub(super) struct Members {
     cgroups: FxHashMap<u64, Member>,
     /// Learned from sockets whose control group tells the pod.
     namespaces: FxHashMap<u32, Holder>,
+    forgotten_at: Time,
 }
 
 impl Members {
@@ -123,11 +139,22 @@ impl Members {
     }
 
     /// A pod is gone; its sockets stay its own.
-    pub(super) fn gone(&mut self, place: Place, pod: &Arc<Pod>) {
+    pub(super) fn gone(&mut self, place: Place, pod: &Arc<Pod>, now: Time) {
+        self.forget(now);
         let of_cgroups = self.cgroups.values_mut().filter_map(|member| member.pod.as_mut());
         for holder in of_cgroups.chain(self.namespaces.values_mut()) {
-            holder.leave(place, pod);
+            holder.leave(place, pod, now);
         }
+    }
+
+    fn forget(&mut self, now: Time) {
+        if now.since_ns(self.forgotten_at) < FORGET_PAUSE_NS {
+            return;
+        }
+        self.forgotten_at = now;
+        let is_kept = |holder: &Holder| !holder.is_long_gone(now);
+        self.cgroups.retain(|_, member| member.pod.as_ref().is_none_or(is_kept));
+        self.namespaces.retain(|_, holder| is_kept(holder));
     }
 
     /// A socket of this control group is in this namespace. Numbers of namespaces are used again, so the newest is believed.
@@ -165,5 +192,43 @@ impl Members {
     /// The control group is that of a mesh proxy's container.
     pub(super) fn is_proxy(&self, cgroup: u64) -> bool {
         self.cgroups.get(&cgroup).is_some_and(|member| member.is_proxy)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::{GONE_FOR_NS, Members};
+    use crate::{
+        event::{Cgroup, cluster::Pod, time::Time},
+        identity::objects::Objects,
+    };
+
+    #[test]
+    fn control_groups_of_pods_that_are_gone_are_forgotten_after_a_while() {
+        let (mut objects, mut members) = (Objects::default(), Members::default());
+        let churn = 300_u64;
+        for number in 0..churn {
+            let now = Time(number * GONE_FOR_NS / 10);
+            let name = number.to_string();
+            let uid = format!("11111111-2222-3333-4444-{number:012}");
+            let pod = Pod {
+                namespace: "n".into(),
+                name: name.as_str().into(),
+                uid: uid.as_str().into(),
+                ..Pod::default()
+            };
+            let place = objects.set_pod(&pod, now);
+            let path = format!("/kubepods.slice/kubepods-pod{}.slice", uid.replace('-', "_"));
+            members.add(&Cgroup { time: now, id: number, path: path.into() }, &objects);
+            members.observe(number, u32::try_from(number).unwrap(), &objects);
+            assert!(members.pod_of_cgroup(number, &objects).is_some(), "{number}");
+            objects.remove_pod("n", &name, now);
+            members.gone(place, &Arc::new(pod), now);
+            let named = members.pod_of_cgroup(number.saturating_sub(5), &objects);
+            assert!(named.is_some(), "its last connections are still told of: {number}");
+        }
+        assert!(members.cgroups.len() <= 12 && members.namespaces.len() <= 12, "{}", members.cgroups.len());
     }
 }

@@ -64,7 +64,7 @@ impl Identity {
 
     fn remove_pod(&mut self, namespace: &str, name: &str, now: Time) {
         if let Some((place, pod)) = self.objects.remove_pod(namespace, name, now) {
-            self.members.gone(place, &pod);
+            self.members.gone(place, &pod, now);
         }
     }
 

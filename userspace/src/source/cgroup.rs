@@ -14,8 +14,10 @@ use crate::event::time::{MILLISECOND_NS, SECOND_NS, Time};
 const WALK_PAUSE_NS: u64 = 100 * MILLISECOND_NS;
 /// For how long an id that was not found is not looked for again.
 const UNKNOWN_FOR_NS: u64 = 10 * SECOND_NS;
-/// Control groups that are remembered, those that are gone included; a node has a few hundred.
+/// Control groups that are remembered; a node has a few hundred.
 const MAX_KNOWN: usize = 65_536;
+/// One that is gone is remembered for so long at least, and for twice as long at most.
+const GONE_FOR_NS: u64 = 600 * SECOND_NS;
 
 /// The id of a control group that the kernel gives with sockets: the inode number of its directory, which is the whole id
 /// where inode numbers have 64 bits (`kernfs_ino`, include/linux/kernfs.h).
@@ -25,12 +27,16 @@ pub(super) fn id(directory: &Path) -> io::Result<u64> {
 
 /// Paths of control groups by id, below one mount.
 ///
-/// A control group that is gone keeps its path here: the last events of its sockets come after it. The kernel does not
-/// use an id twice.
+/// A control group that is gone keeps its path for a while: the last events of its sockets come after it. The kernel does
+/// not use an id twice.
 #[derive(Debug)]
 pub struct CgroupNames {
     mount: PathBuf,
+    /// Found since `known_since`.
     known: FxHashMap<u64, Box<str>>,
+    known_since: Time,
+    /// Found in the time before.
+    former: FxHashMap<u64, Box<str>>,
     /// Not found by the walk at `unknown_since` or a later one.
     unknown: FxHashSet<u64>,
     unknown_since: Time,
@@ -43,6 +49,8 @@ impl CgroupNames {
         Self {
             mount,
             known: FxHashMap::default(),
+            known_since: Time::default(),
+            former: FxHashMap::default(),
             unknown: FxHashSet::default(),
             unknown_since: Time::default(),
             last_walk: None,
@@ -54,13 +62,17 @@ impl CgroupNames {
     /// An id that is new makes it walk the hierarchy, at most once in 100 ms of the time that `now` tells. None means not
     /// found, or not looked for yet: asking again later may find it.
     pub fn path(&mut self, id: u64, now: Time) -> Option<&str> {
-        if !self.known.contains_key(&id) && self.may_walk_for(id, now) {
+        if self.find(id).is_none() && self.may_walk_for(id, now) {
             self.walk(now);
-            if !self.known.contains_key(&id) {
+            if self.find(id).is_none() {
                 self.unknown.insert(id);
             }
         }
-        self.known.get(&id).map(Box::as_ref)
+        self.find(id)
+    }
+
+    fn find(&self, id: u64) -> Option<&str> {
+        self.known.get(&id).or_else(|| self.former.get(&id)).map(Box::as_ref)
     }
 
     /// Forgets old misses, and tells whether a walk may find what is looked for.
@@ -77,6 +89,10 @@ impl CgroupNames {
     fn walk(&mut self, now: Time) {
         self.last_walk = Some(now);
         let found = walk(&self.mount);
+        if now.since_ns(self.known_since) >= GONE_FOR_NS {
+            self.former = std::mem::take(&mut self.known);
+            self.known_since = now;
+        }
         if self.known.len() + found.len() > MAX_KNOWN {
             self.known.clear();
         }
@@ -127,7 +143,7 @@ mod tests {
         path::{Path, PathBuf},
     };
 
-    use super::{CgroupNames, UNKNOWN_FOR_NS, WALK_PAUSE_NS, id};
+    use super::{CgroupNames, GONE_FOR_NS, UNKNOWN_FOR_NS, WALK_PAUSE_NS, id};
     use crate::event::time::Time;
 
     struct Tree {
@@ -193,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_gone_keeps_its_path() {
+    fn what_is_gone_keeps_its_path_for_a_while() {
         let mut tree = Tree::new();
         let gone = tree.make("gone");
         assert_eq!(tree.path(gone, 0), Some("/gone"));
@@ -203,6 +219,12 @@ mod tests {
         let new = tree.make("other/new");
         assert_eq!(tree.path(new, WALK_PAUSE_NS), Some("/other/new"));
         assert_eq!(tree.path(gone, WALK_PAUSE_NS), Some("/gone"));
+        for (nth, expected) in [(1, Some("/gone")), (2, None)] {
+            let newer = tree.make(&format!("other/{nth}"));
+            assert!(tree.path(newer, nth * GONE_FOR_NS).is_some());
+            assert_eq!(tree.path(gone, nth * GONE_FOR_NS + WALK_PAUSE_NS), expected, "{nth}");
+            assert_eq!(tree.path(new, nth * GONE_FOR_NS + WALK_PAUSE_NS), Some("/other/new"), "{nth}");
+        }
     }
 
     #[test]

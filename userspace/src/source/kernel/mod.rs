@@ -72,8 +72,8 @@ const RECORD_HEADER_BYTES: u64 = 8;
 /// First bytes without data, with the ring's own header.
 const SMALLEST_RECORD_BYTES: u32 = 40 + 8;
 
-/// Most cgroups that are remembered as named; after that all are named again when they are seen.
-const MAX_NAMED: usize = 65_536;
+/// Most cgroups that are remembered as named; after that all are named again when they are seen. Fewer than the core keeps.
+const MAX_NAMED: usize = 8192;
 
 /// Listeners are looked for again at most this often.
 const LISTENERS_PAUSE_NS: u64 = 10 * SECOND_NS;
