@@ -148,7 +148,8 @@ fn a_container_that_is_started_while_its_pod_is_armed_is_followed() -> Result<()
     for name in ["first", "second", "second/payload"] {
         let container = tree.path().join(name);
         fs::create_dir(&container)?;
-        watch.drain();
+        // It is noticed with the second tick at the latest: the first may have been just before.
+        watch.until_ticks(2)?;
         ground.client.enter_cgroup(&container)?;
         let pair = ground.pair()?;
         unanswered(&pair)?;

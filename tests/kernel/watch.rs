@@ -101,6 +101,16 @@ impl Watch {
         found.with_context(|| format!("the accounting: {:?}", self.engine.summary()))
     }
 
+    /// Waits until so many ticks more have come.
+    pub(crate) fn until_ticks(&mut self, count: usize) -> Result<()> {
+        let ticks = |events: &[Event]| events.iter().filter(|event| matches!(event, Event::Tick(_))).count();
+        let before = ticks(&self.events);
+        wait::until_true("ticks", wait::LONG, || {
+            self.drain();
+            Ok(ticks(&self.events) >= before + count)
+        })
+    }
+
     /// Waits until the accounting says something.
     pub(crate) fn until_accounts(&mut self, what: &str, holds: impl Fn(&Summary) -> bool) -> Result<Summary> {
         wait::until(what, wait::LONG, || {

@@ -105,6 +105,15 @@ pub(super) fn below(directory: &Path) -> Vec<(u64, Box<str>)> {
     walk(directory)
 }
 
+/// The number of control groups below this one is not what it was when these were found: kernfs counts 2 links for each
+/// and one for each that is right below it (`kernfs_refresh_inode`, fs/kernfs/inode.c).
+pub(super) fn has_changed(directory: &Path, found: &[(u64, Box<str>)]) -> bool {
+    let paths = found.iter().map(|(_, path)| directory.join(path.trim_start_matches('/')));
+    let links: u64 =
+        paths.filter_map(|path| fs::symlink_metadata(path).ok()).map(|found| found.nlink()).sum();
+    links != (3 * found.len() as u64).saturating_sub(1)
+}
+
 /// Every control group below the mount, itself included. One that vanishes meanwhile is left out.
 fn walk(mount: &Path) -> Vec<(u64, Box<str>)> {
     let mut found = Vec::new();
@@ -143,7 +152,7 @@ mod tests {
         path::{Path, PathBuf},
     };
 
-    use super::{CgroupNames, GONE_FOR_NS, UNKNOWN_FOR_NS, WALK_PAUSE_NS, id};
+    use super::{CgroupNames, GONE_FOR_NS, UNKNOWN_FOR_NS, WALK_PAUSE_NS, below, has_changed, id};
     use crate::event::time::Time;
 
     struct Tree {
@@ -225,6 +234,29 @@ mod tests {
             assert_eq!(tree.path(gone, nth * GONE_FOR_NS + WALK_PAUSE_NS), expected, "{nth}");
             assert_eq!(tree.path(new, nth * GONE_FOR_NS + WALK_PAUSE_NS), Some("/other/new"), "{nth}");
         }
+    }
+
+    #[test]
+    fn a_number_of_links_tells_that_something_was_made_or_removed() {
+        let root = tempfile::tempdir().unwrap();
+        let own = root.path().join("pod");
+        fs::create_dir(&own).unwrap();
+        let mut found = below(&own);
+        let mut changes = Vec::new();
+        for path in ["a", "b", "a/c"] {
+            changes.push(has_changed(&own, &found));
+            fs::create_dir(own.join(path)).unwrap();
+            changes.push(has_changed(&own, &found));
+            found = below(&own);
+        }
+        for path in ["a/c", "a", "b", ""] {
+            changes.push(has_changed(&own, &found));
+            fs::remove_dir(own.join(path)).unwrap();
+            changes.push(has_changed(&own, &found));
+            found = below(&own);
+        }
+        assert_eq!(changes, [false, true].repeat(7));
+        assert!(!has_changed(&own, &found), "it is not there any more");
     }
 
     #[test]

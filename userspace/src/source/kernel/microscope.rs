@@ -1,10 +1,6 @@
 //! The microscope: programs that are loaded at start, and attached only to the control groups that it is armed for.
 
-use std::{
-    fs::File,
-    io,
-    path::{Path, PathBuf},
-};
+use std::{fs::File, io, path::PathBuf};
 
 use aya::{
     Ebpf,
@@ -17,10 +13,13 @@ use aya::{
 use mtlsnoop_ebpf::program;
 use rustc_hash::FxHashMap;
 
-use crate::source::{
-    cgroup,
-    kernel::{attached::attach_cgroup, new_groups::NewGroups},
+use crate::{
+    event::time::{SECOND_NS, Time},
+    source::{cgroup, kernel::attached::attach_cgroup},
 };
+
+/// Between two walks through what is below the armed groups at most this long passes.
+const WALK_PAUSE_NS: u64 = SECOND_NS;
 
 /// Why a control group cannot be watched.
 #[derive(Debug, thiserror::Error)]
@@ -46,20 +45,20 @@ pub(super) struct Microscope {
     follow: Option<BtfTracePointLink>,
     ids: HashMap<MapData, u64, u8>,
     mount: PathBuf,
-    new: NewGroups,
+    walked_at: Time,
 }
 
 /// What is attached to one control group.
 struct Group {
-    /// It and all below it.
-    ids: Vec<u64>,
+    /// It and all below it: id, and path below it.
+    below: Vec<(u64, Box<str>)>,
     _payload: [CgroupSkbLink; 2],
 }
 
 impl Microscope {
     /// Not armed for anything.
     pub(super) fn new(ids: HashMap<MapData, u64, u8>, mount: PathBuf) -> Self {
-        Self { groups: FxHashMap::default(), follow: None, ids, mount, new: NewGroups::default() }
+        Self { groups: FxHashMap::default(), follow: None, ids, mount, walked_at: Time::default() }
     }
 
     /// Watches the control group at this path below the mount, and all below it.
@@ -78,7 +77,7 @@ impl Microscope {
         }
         let cgroup = File::open(self.directory(path))?;
         let group = Group {
-            ids: Vec::new(),
+            below: Vec::new(),
             _payload: [
                 attach(programs, program::PAYLOAD_SENT, &cgroup, CgroupSkbAttachType::Egress)?,
                 attach(programs, program::PAYLOAD_RECEIVED, &cgroup, CgroupSkbAttachType::Ingress)?,
@@ -92,9 +91,23 @@ impl Microscope {
         followed
     }
 
-    /// Containers of armed pods are started again, each time in a control group of its own: follows those that are new.
-    pub(super) fn follow_new(&mut self, is_time: bool) {
-        for path in self.new.take(is_time, self.groups.keys()) {
+    /// Containers of armed pods are started again, each time in a control group of its own: follows those that are new. To be
+    /// called often: it is not known how soon they connect.
+    ///
+    /// Not told by inotify: the end of a process that holds one waits for work of the kernel that a busy processor can put
+    /// off for half a minute (`fsnotify_destroy_group`, fs/notify/group.c), and cannot be killed until then.
+    pub(super) fn follow_new(&mut self, now: Time) {
+        // One that comes while another goes is not noticed otherwise.
+        let is_time = now.since_ns(self.walked_at) >= WALK_PAUSE_NS;
+        if is_time {
+            self.walked_at = now;
+        }
+        let changed = self
+            .groups
+            .iter()
+            .filter(|(path, group)| is_time || cgroup::has_changed(&self.directory(path), &group.below));
+        let changed: Vec<Box<str>> = changed.map(|(path, _)| path.clone()).collect();
+        for path in changed {
             // What cannot be followed any more is told by the ends of its connections, as with everybody else.
             let _ = self.follow_below(&path);
         }
@@ -116,39 +129,24 @@ impl Microscope {
     /// Follows all that is below it now, and nothing else.
     fn follow_below(&mut self, path: &str) -> Result<(), MapError> {
         let directory = self.directory(path);
-        // The watch comes before the look, so that what comes in between is not missed.
-        self.new.watch(path, &directory);
-        let mut below = cgroup::below(&directory);
-        while self.watch_all(path, &directory, &below) {
-            below = cgroup::below(&directory);
-        }
+        let below = cgroup::below(&directory);
         let Some(group) = self.groups.get_mut(path) else { return Ok(()) };
-        let ids: Vec<u64> = below.into_iter().map(|(id, _)| id).collect();
-        for gone in group.ids.iter().filter(|id| !ids.contains(id)) {
+        let is_there = |id: u64| below.iter().any(|(there, _)| *there == id);
+        for (gone, _) in group.below.iter().filter(|(id, _)| !is_there(*id)) {
             // It fails only if it is not there.
             let _ = self.ids.remove(gone);
         }
-        group.ids = ids;
-        group.ids.iter().try_for_each(|id| self.ids.insert(id, 1, 0))
-    }
-
-    /// Watches control groups for new ones below them. Whether there was one that was not watched.
-    fn watch_all(&mut self, path: &str, directory: &Path, below: &[(u64, Box<str>)]) -> bool {
-        let mut is_any_new = false;
-        for (_, name) in below {
-            is_any_new |= self.new.watch(path, &directory.join(name.trim_start_matches('/')));
-        }
-        is_any_new
+        group.below = below;
+        group.below.iter().try_for_each(|(id, _)| self.ids.insert(id, 1, 0))
     }
 
     /// Watches it no longer.
     pub(super) fn disarm(&mut self, path: &str) {
         let Some(group) = self.groups.remove(path) else { return };
-        self.new.forget(path);
         if self.groups.is_empty() {
             self.follow = None;
         }
-        for id in group.ids {
+        for (id, _) in group.below {
             // It fails only if it is not there.
             let _ = self.ids.remove(&id);
         }

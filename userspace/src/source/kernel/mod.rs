@@ -11,7 +11,6 @@ mod failed_connect;
 mod hooks;
 mod load;
 mod microscope;
-mod new_groups;
 mod offsets;
 mod own;
 mod pace;
@@ -290,8 +289,8 @@ impl Kernel {
             sink(event);
         }
         let is_time = now.since_ns(self.last_tick) >= TICK_NS;
-        if let Some(microscope) = &mut self.microscope {
-            microscope.follow_new(is_time);
+        if let Some(microscope) = self.microscope.as_mut().filter(|_| is_time) {
+            microscope.follow_new(now);
         }
         let has_records = self.has_records();
         // While nothing happens, nothing is asked for: reading the counters takes a system call for each.
