@@ -1,10 +1,24 @@
 //! What user space sets before the programs are loaded: where kernel fields are, and who the tracer is.
 
+use crate::classify::LOOK_BYTES;
+
 /// A field that the running kernel does not have; programs skip what needs it.
 pub const ABSENT: u32 = u32::MAX;
 
 /// Most control groups for which the microscope can be armed at a time.
 pub const MAX_ARMED: u32 = 4096;
+
+/// Most sockets of which a hello is remembered.
+pub const MAX_HELLOS: u32 = 8192;
+
+/// What is remembered of one, in bytes.
+pub const HELLO_BYTES: usize = 16 + LOOK_BYTES;
+
+/// Most connects that can be under way.
+pub const MAX_CONNECTING: u32 = 4096;
+
+/// What is remembered of one, in bytes.
+pub const CONNECTING_BYTES: usize = 16;
 
 macro_rules! offsets {
     ($( $(#[$doc:meta])* $field:ident: $container:literal . $path:literal, )+) => {

@@ -4,7 +4,11 @@ use aya_ebpf::{
     macros::map,
     maps::{HashMap, LruHashMap, PerCpuArray, RingBuf},
 };
-use mtlsnoop_ebpf::{classify::LOOK_BYTES, config::MAX_ARMED, counter};
+use mtlsnoop_ebpf::{
+    classify::LOOK_BYTES,
+    config::{CONNECTING_BYTES, HELLO_BYTES, MAX_ARMED, MAX_CONNECTING, MAX_HELLOS},
+    counter,
+};
 
 /// Records to user space. Programs reserve and submit without a wakeup; user space drains it on a timer. Its size is
 /// set at load; a record that does not fit is counted under its name and dropped.
@@ -20,7 +24,7 @@ pub(crate) static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(cou
 /// allows following a hello over segments and exporting the first bytes of its answer, and only those. Plaintext
 /// connections never insert.
 #[map]
-pub(crate) static HELLOS: LruHashMap<u64, Hello> = LruHashMap::with_max_entries(8192, 0);
+pub(crate) static HELLOS: LruHashMap<u64, Hello> = LruHashMap::with_max_entries(MAX_HELLOS, 0);
 
 /// Control groups for which the microscope is armed: key is the cgroup id. User space inserts and deletes, programs only
 /// look; bounded because user space arms for few at a time.
@@ -46,7 +50,7 @@ pub(crate) struct Hello {
 /// Connects under way in kernels where only probes can be set: key is the thread. Inserted when the function is called,
 /// deleted when it returns; bounded because the kernel evicts the least recently used.
 #[map]
-pub(crate) static CONNECTING: LruHashMap<u64, Connecting> = LruHashMap::with_max_entries(4096, 0);
+pub(crate) static CONNECTING: LruHashMap<u64, Connecting> = LruHashMap::with_max_entries(MAX_CONNECTING, 0);
 
 /// The arguments of a connect.
 #[repr(C)]
@@ -57,3 +61,5 @@ pub(crate) struct Connecting {
     /// Address of a `struct sockaddr`, in kernel memory.
     pub(crate) address: u64,
 }
+
+const _: () = assert!(size_of::<Hello>() == HELLO_BYTES && size_of::<Connecting>() == CONNECTING_BYTES);

@@ -6,7 +6,6 @@ use std::{
     process::Stdio,
 };
 
-use data_encoding::HEXLOWER;
 use flate2::{Compression, write::GzEncoder};
 use mtlsnoop::{event::Event, sink::record::RecordWriter};
 use mtlsnoop_tests::{
@@ -21,16 +20,14 @@ use nix::{
 };
 use serde_json::Value;
 
-use crate::program::{INCIDENT, Run, mtlsnoop, recording, run, scenario};
+use crate::program::{INCIDENT, Run, mesh_hello, mtlsnoop, recording, run, scenario};
 
 /// When the recorded sidecar connects.
 const AT_NS: u64 = 1_599_917_903_100_400_000;
 
 /// The client and the server of the recorded incident.
 fn captured(at_ns: u64) -> Vec<Packet> {
-    const RECORDED: &str = include_str!("../../userspace/src/tls/testdata/istio_tls12.hex");
-    let digits: String = RECORDED.lines().filter(|line| !line.starts_with('#')).collect();
-    let hello = HEXLOWER.decode(digits.trim().as_bytes()).unwrap();
+    let hello = mesh_hello();
     let (client, server) = ("10.1.1.25:50714".parse().unwrap(), "10.1.1.24:6379".parse().unwrap());
     let begun = Conversation::new(client, server, at_ns).connect();
     begun.say(End::Client, &hello).wait_ms(998).close(End::Client).packets()

@@ -6,8 +6,16 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
+use data_encoding::HEXLOWER;
 use mtlsnoop::{event::Event, sink::record::RecordWriter};
 use mtlsnoop_tests::program::{TRACER, for_everyone};
+
+/// The `ClientHello` of an Istio sidecar.
+pub(crate) fn mesh_hello() -> Vec<u8> {
+    const RECORDED: &str = include_str!("../../userspace/src/tls/testdata/istio_tls12.hex");
+    let digits: String = RECORDED.lines().filter(|line| !line.starts_with('#')).collect();
+    HEXLOWER.decode(digits.trim().as_bytes()).unwrap()
+}
 
 /// How a run ended.
 #[derive(Debug)]

@@ -4,7 +4,7 @@ use std::mem;
 
 use crate::{
     engine::{Connections, Engine, Settings},
-    event::{Event, cluster::Lookup},
+    event::{Event, cluster::Lookup, socket::SocketId},
     filter::{Filter, Selection},
     outcome::OutputError,
     sink::Sink,
@@ -81,6 +81,11 @@ impl Pipeline {
     /// Connection ends that are followed now.
     pub fn open(&self) -> usize {
         self.engine.open()
+    }
+
+    /// A connection that is followed has no answer yet.
+    pub fn awaits_answer(&self, socket: SocketId) -> bool {
+        self.engine.awaits_answer(socket)
     }
 
     /// Process ids of the Envoys about which findings were written since the last call.

@@ -10,6 +10,8 @@ use std::{
     thread::{self, JoinHandle},
 };
 
+use crate::program::mesh_hello;
+
 /// Connections until it is dropped.
 pub(super) struct Load {
     is_over: Arc<AtomicBool>,
@@ -51,4 +53,16 @@ pub(super) fn exchange(connections: usize) {
         drop(server);
         client.read_to_end(&mut Vec::new()).unwrap();
     }
+}
+
+/// So many connections on which a `ClientHello` was sent and nothing was answered, by both ends; they last until they are dropped.
+pub(super) fn unanswered_hellos(connections: usize) -> Vec<[TcpStream; 2]> {
+    let hello = mesh_hello();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let connection = |_| {
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        client.write_all(&hello).unwrap();
+        [client, listener.accept().unwrap().0]
+    };
+    (0..connections).map(connection).collect()
 }

@@ -6,6 +6,7 @@ use std::{
     process::{Command, Stdio},
 };
 
+use mtlsnoop_ebpf::config::MAX_HELLOS;
 use mtlsnoop_tests::{program, wait};
 
 use crate::{
@@ -38,6 +39,22 @@ fn probes_and_metrics_are_answered() {
     assert!(agent.metric("mtlsnoop_hook_attached{hook=\"ends of sockets\"") > 0.0);
     let request = "GET /metrics HTTP/1.1\r\nHost: node\r\nAccept: application/openmetrics-text\r\n\r\n";
     assert!(agent.ask(request).body.ends_with("# EOF\n"));
+}
+
+#[test]
+fn the_map_of_hellos_is_as_full_as_there_are_some_without_an_answer() {
+    const CONNECTIONS: u16 = 64;
+
+    let Some(agent) = Agent::start(&["--capture", "always"], Stdio::null()) else { return };
+    // Both ends are on this node. Whoever else waits for an answer here only adds to it.
+    let filled = f64::from(2 * CONNECTIONS) / f64::from(MAX_HELLOS);
+    let is_filled = || agent.metric("mtlsnoop_kernel_map_fill_ratio{map=\"hellos\"}") >= filled;
+    assert!(!is_filled());
+    let waiting = load::unanswered_hellos(CONNECTIONS.into());
+    wait::until_true("hellos in the metrics", wait::LONG, || Ok(is_filled())).unwrap();
+    drop(waiting);
+    // The map keeps them: nothing is deleted.
+    wait::until_true("no hellos in the metrics", wait::LONG, || Ok(!is_filled())).unwrap();
 }
 
 #[test]

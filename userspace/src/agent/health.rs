@@ -35,6 +35,7 @@ pub(super) fn read(session: &Session, kernel: &mut Kernel, time: Time) -> Health
         programs: programs.collect(),
         hooks,
         ring_fill: kernel.take_ring_fill(),
+        map_fill: kernel.map_fill(|socket| session.pipeline().awaits_answer(socket)).into(),
         clock_step_seconds: seconds(kernel.calendar_step_ns()),
         ..Health::default()
     }

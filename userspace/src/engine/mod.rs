@@ -18,7 +18,7 @@ use crate::{
         Capture, Event,
         cluster::Lookup,
         loss::{Counters, Loss},
-        socket::{Ended, Established, FirstBytes, Opened, Owner, Reset},
+        socket::{Ended, Established, FirstBytes, Opened, Owner, Reset, SocketId},
         time::Time,
     },
     flow::{Flow, Peer, end, table::FlowTable},
@@ -172,6 +172,11 @@ impl Engine {
     /// Connection ends that are followed now.
     pub fn open(&self) -> usize {
         self.flows.len()
+    }
+
+    /// A connection that is followed has no answer yet.
+    pub fn awaits_answer(&self, socket: SocketId) -> bool {
+        self.flows.get(socket).is_some_and(|flow| flow.answer.is_none())
     }
 
     /// The accounting so far.

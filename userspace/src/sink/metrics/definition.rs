@@ -67,6 +67,8 @@ definitions! {
     LOST = Counter "mtlsnoop_lost_total" ["loss"],
     /// How full the kernel's ring was, at most, when it was looked at in the last second.
     RING_FILL = Gauge "mtlsnoop_ring_fill_ratio" [],
+    /// How full a map of the kernel side is with what is needed, every 10 s: connections that wait for the answer to a ClientHello (`hellos`), connects under way (`connecting`), control groups that are watched closely (`armed`).
+    MAP_FILL = Gauge "mtlsnoop_kernel_map_fill_ratio" ["map"],
     /// Connection ends that are followed.
     FLOWS_OPEN = Gauge "mtlsnoop_flows_open" [],
     /// How many connection ends can be followed; the oldest is dropped for a new one (loss `evicted_flow`).

@@ -6,7 +6,7 @@ use crate::{
         definition::{
             ANNOUNCEMENTS, ARMED_PODS, BUILD_INFO, CLOCK_STEP, CONNECTIONS, Definition, EVENTS, FLOWS_MAX,
             FLOWS_OPEN, HOOK_ATTACHED, KUBE_LOOKUPS, KUBE_RECEIVED_BYTES, KUBE_REQUESTS, KUBE_WATCH_AGE,
-            KUBE_WATCH_STATE, LOST, OUTPUT_LOST, PROGRAM_RUN_SECONDS, PROGRAM_RUNS, RING_FILL,
+            KUBE_WATCH_STATE, LOST, MAP_FILL, OUTPUT_LOST, PROGRAM_RUN_SECONDS, PROGRAM_RUNS, RING_FILL,
         },
         family::{Sample, Value},
     },
@@ -29,6 +29,8 @@ pub struct Health {
     pub lost: Vec<(&'static str, u64)>,
     /// How full the ring was.
     pub ring_fill: f64,
+    /// How full the kernel's maps are, by name.
+    pub map_fill: Vec<(&'static str, f64)>,
     /// Connection ends that are followed.
     pub flows_open: u64,
     /// How many can be.
@@ -107,6 +109,7 @@ impl Health {
             (&CONNECTIONS, counts(&ends)),
             (&LOST, counts(&self.lost)),
             (&RING_FILL, one(Value::Number(self.ring_fill))),
+            (&MAP_FILL, numbers(&self.map_fill)),
             (&FLOWS_OPEN, one(Value::Count(self.flows_open))),
             (&FLOWS_MAX, one(Value::Count(self.flows_max))),
             (&ARMED_PODS, one(Value::Count(self.armed_pods))),
@@ -169,6 +172,10 @@ impl KubeHealth {
 
 fn counts(counts: &[(&'static str, u64)]) -> Vec<Sample> {
     counts.iter().map(|(name, count)| sample([*name], Value::Count(*count))).collect()
+}
+
+fn numbers(numbers: &[(&'static str, f64)]) -> Vec<Sample> {
+    numbers.iter().map(|(name, number)| sample([*name], Value::Number(*number))).collect()
 }
 
 pub(super) fn one(value: Value) -> Vec<Sample> {

@@ -27,6 +27,7 @@ fn health(time: Time) -> Health {
         filtered: 2,
         lost: vec![("lost_ended", 1), ("lost_hello", 0)],
         ring_fill: 0.25,
+        map_fill: vec![("hellos", 0.5), ("connecting", 0.0), ("armed", 0.125)],
         flows_open: 1,
         flows_max: 10,
         armed_pods: 1,

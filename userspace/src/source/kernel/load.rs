@@ -19,6 +19,7 @@ use crate::source::{
         attached::Attached,
         capability::{Capability, Held},
         error::{NotPermitted, StartError, chain, is_of_permission},
+        fill::Filled,
         hooks::{Capture, Hook},
         microscope::Microscope,
         offsets, tracefs,
@@ -39,6 +40,8 @@ pub(super) struct Loaded {
     pub(super) root: Option<Root>,
     /// Only where it can be armed.
     pub(super) microscope: Option<Microscope>,
+    /// To be counted.
+    pub(super) filled: Filled,
 }
 
 /// What this machine has for programs, each with the reason when it has not.
@@ -133,12 +136,13 @@ pub(super) fn load(options: &Options) -> Result<Loaded, StartError> {
     let held = attacher.attached;
     let root = machine.root.ok();
     let ids = HashMap::try_from(take(&mut programs, map::ARMED)?)?;
+    let filled = Filled::take(&mut programs)?;
     let mount = root.as_ref().filter(|_| can_arm).map(|root| root.path().to_owned());
     let microscope = mount.map(|mount| Microscope::new(ids, mount));
-    Ok(Loaded { programs, attached: held, ring, counters, coverage, root, microscope })
+    Ok(Loaded { programs, attached: held, ring, counters, coverage, root, microscope, filled })
 }
 
-fn take(programs: &mut Ebpf, name: &str) -> Result<aya::maps::Map, MapError> {
+pub(super) fn take(programs: &mut Ebpf, name: &str) -> Result<aya::maps::Map, MapError> {
     programs.take_map(name).ok_or_else(|| MapError::InvalidName { name: name.to_owned() })
 }
 

@@ -152,6 +152,11 @@ impl Microscope {
         }
     }
 
+    /// How many control groups these are, with all below them.
+    pub(super) fn armed_ids(&self) -> usize {
+        self.groups.values().map(|group| group.below.len()).sum()
+    }
+
     /// How many control groups are watched.
     pub(super) fn armed(&self) -> usize {
         self.groups.len()

@@ -8,6 +8,7 @@ mod decode;
 mod error;
 pub mod examine;
 mod failed_connect;
+mod fill;
 mod hooks;
 mod load;
 mod microscope;
@@ -22,6 +23,7 @@ mod told;
 mod tracefs;
 
 pub use error::{NotPermitted, StartError};
+pub use fill::Fill;
 pub use hooks::{Capture, Hook};
 pub use microscope::ArmError;
 pub use offsets::OffsetError;
@@ -48,6 +50,7 @@ use crate::{
     event::{
         self, Began, Cgroup, Event,
         loss::{Counters, Loss},
+        socket::SocketId,
         time::{MILLISECOND_NS, SECOND_NS, Time},
     },
     identity::container_id,
@@ -55,7 +58,7 @@ use crate::{
         cgroup::CgroupNames,
         hierarchy::Root,
         kernel::{
-            attached::Attached, clock::Clock, decode::Decoded, failed_connect::FailedConnects,
+            attached::Attached, clock::Clock, decode::Decoded, failed_connect::FailedConnects, fill::Filled,
             microscope::Microscope, own::OwnSockets, pace::Pace, public_fields::PublicFields, told::Told,
         },
         listeners,
@@ -141,6 +144,7 @@ pub struct Kernel {
     /// Only where ends are told by the sentinel.
     told: Option<Told>,
     microscope: Option<Microscope>,
+    filled: Filled,
     listeners_at: Time,
     undecodable: u64,
     /// Most of the ring that a look has found full since somebody asked, in bytes.
@@ -162,7 +166,7 @@ impl Kernel {
     /// Loads and attaches what this kernel allows.
     pub fn start(options: &Options) -> Result<Self, StartError> {
         let clock = Clock::read().map_err(StartError::Clock)?;
-        let load::Loaded { mut programs, attached, ring, counters, coverage, root, microscope } =
+        let load::Loaded { mut programs, attached, ring, counters, coverage, root, microscope, filled } =
             load::load(options)?;
         let logger = options
             .kernel_log
@@ -191,6 +195,7 @@ impl Kernel {
             own: OwnSockets::default(),
             told: (capture == event::Capture::Adaptive).then(Told::default),
             microscope,
+            filled,
             listeners_at: now,
             undecodable: 0,
             fullest_bytes: 0,
@@ -260,6 +265,12 @@ impl Kernel {
     pub fn take_ring_fill(&mut self) -> f64 {
         let fullest = u32::try_from(std::mem::take(&mut self.fullest_bytes)).unwrap_or(u32::MAX);
         (f64::from(fullest) / f64::from(self.ring_bytes.max(1))).min(1.0)
+    }
+
+    /// How full the maps are; counted now and then. `awaits_answer` tells whether a connection does.
+    pub fn map_fill(&mut self, awaits_answer: impl Fn(SocketId) -> bool) -> Fill {
+        let armed = self.microscope.as_ref().map_or(0, Microscope::armed_ids);
+        self.filled.fill(self.clock.now(), armed, awaits_answer)
     }
 
     /// What the programs cost so far, where the kernel counts it.
