@@ -10,7 +10,7 @@ use crate::{
         kube_events::{KubeEvents, announcer::Settings},
     },
     source::kube::Kube,
-    update::Update,
+    update::{Confidence, Update},
 };
 
 /// Who announces. Clones are of the same: one is a sink, the other hands on.
@@ -18,11 +18,11 @@ use crate::{
 pub(super) struct Announcing(Rc<RefCell<Option<KubeEvents>>>);
 
 impl Announcing {
-    /// As the agent of this node, if there is an API to announce to and that is wanted.
-    pub(super) fn start(kube: Option<&Kube>, node: &str, is_wanted: bool) -> Self {
-        let events = kube.filter(|_| is_wanted).map(|kube| {
+    /// As the agent of this node, if there is an API to announce to: findings that are at least so sure, none where that is not wanted.
+    pub(super) fn start(kube: Option<&Kube>, node: &str, least: Option<Confidence>) -> Self {
+        let events = kube.zip(least).map(|(kube, least)| {
             let (client, runtime) = kube.client();
-            KubeEvents::start(Settings::of_node(node), client, &runtime)
+            KubeEvents::start(Settings { least, ..Settings::of_node(node) }, client, &runtime)
         });
         Self(Rc::new(RefCell::new(events)))
     }

@@ -83,7 +83,8 @@ impl Running {
         let recorder = target.map(|(target, rotation)| Recorder::rotating(target, rotation)).transpose()?;
         let recording_lost = recorder.as_ref().map(Recorder::lost);
         let node = config.node.clone().unwrap_or_else(kernel::node_name);
-        let announcing = Announcing::start(kube.as_ref(), &node, config.announces);
+        let announcing =
+            Announcing::start(kube.as_ref(), &node, config.announces.then_some(config.announced_confidence));
         let step_ns = Arc::default();
         let lines = output::Lines::new(stdout.clone(), &node, Arc::clone(&step_ns), recording_lost.clone());
         let pipeline = Pipeline::with_observers(

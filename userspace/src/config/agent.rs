@@ -8,6 +8,7 @@ use crate::{
     notice::{Form, Level},
     recorder::Rotation,
     sink::metrics::Limits,
+    update::Confidence,
 };
 
 /// An agent.
@@ -31,6 +32,8 @@ pub struct Agent {
     pub asks_proxies: bool,
     /// Findings become Kubernetes Events.
     pub announces: bool,
+    /// Those that are at least so sure.
+    pub announced_confidence: Confidence,
     /// Where to record to, and how long.
     pub record: Option<(PathBuf, Rotation)>,
     /// Bounds of the metrics.
@@ -68,6 +71,7 @@ impl Agent {
             disarm_after,
             asks_proxies,
             announces,
+            announced_confidence,
             record,
             metrics,
             log_level: _,
@@ -97,6 +101,7 @@ impl Agent {
             ("disarm-after", *disarm_after != other.disarm_after),
             ("config-dump", *asks_proxies != other.asks_proxies),
             ("announce", *announces != other.announces),
+            ("announce-confidence", *announced_confidence != other.announced_confidence),
             ("write", path != other_path),
             ("write-size", size != other_size),
             ("write-files", files != other_files),

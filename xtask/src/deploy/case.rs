@@ -35,6 +35,7 @@ pub(super) fn everything() -> Value {
         "config": {
             "all": true,
             "announce": true,
+            "announce-confidence": "certain",
             "capture": "always",
             "cluster": "auto",
             "disarm-after": "10m",

@@ -17,6 +17,7 @@ use crate::{
     notice,
     recorder::Rotation,
     sink::metrics::Limits,
+    update,
 };
 
 /// The end of the help.
@@ -107,6 +108,11 @@ pub struct AgentArgs {
     /// Make Kubernetes Events of findings; needs the Kubernetes API
     #[arg(long, value_name = "true|false", action = ArgAction::Set, num_args = 0..=1, require_equals = true, default_value_t = true, default_missing_value = "true", env = "MTLSNOOP_ANNOUNCE", hide_env_values = true, hide_possible_values = true)]
     announce: bool,
+    /// Make Events only of findings that are at least so sure
+    ///
+    /// A finding that is only possible may be something else: an Event that is wrong costs the trust in all of them.
+    #[arg(long, value_enum, default_value_t = Confidence::Likely, env = "MTLSNOOP_ANNOUNCE_CONFIDENCE", hide_env_values = true)]
+    announce_confidence: Confidence,
     /// Record to FILE, for `mtlsnoop analyze`; FILE.1, FILE.2 … are older
     ///
     /// Each file can be analyzed alone. When the disk is full, recording stops, is tried again every minute, and
@@ -154,6 +160,16 @@ enum ConfigDump {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Confidence {
+    /// All of them
+    Possible,
+    /// No better explanation is known
+    Likely,
+    /// There is direct evidence
+    Certain,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum LogLevel {
     /// What ends the run
     Error,
@@ -192,6 +208,7 @@ impl AgentArgs {
             disarm_after: self.disarm_after,
             asks_proxies: self.config_dump == ConfigDump::Auto,
             announces: self.announce,
+            announced_confidence: self.announce_confidence.into(),
             record: self.record.map(|path| (path, rotation)),
             metrics: Limits {
                 series: usize::try_from(self.metrics_series).unwrap_or(usize::MAX),
@@ -204,6 +221,16 @@ impl AgentArgs {
             hooks: Hooks { btf: self.btf, without: self.without },
         }
         .check()
+    }
+}
+
+impl From<Confidence> for update::Confidence {
+    fn from(confidence: Confidence) -> Self {
+        match confidence {
+            Confidence::Possible => Self::Possible,
+            Confidence::Likely => Self::Likely,
+            Confidence::Certain => Self::Certain,
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use crate::{
     notice::{Form, Level},
     recorder::Rotation,
     sink::metrics::Limits,
+    update::Confidence,
 };
 
 fn said(line: &str) -> Vec<OsString> {
@@ -41,6 +42,7 @@ fn defaults() -> config::Agent {
         disarm_after: Duration::from_secs(330),
         asks_proxies: false,
         announces: true,
+        announced_confidence: Confidence::Likely,
         record: None,
         metrics: Limits { series: 2000, expiry: Duration::from_mins(15) },
         log_level: Level::Info,
@@ -66,6 +68,7 @@ fn everything() -> config::Agent {
         disarm_after: Duration::from_secs(1),
         asks_proxies: true,
         announces: false,
+        announced_confidence: Confidence::Certain,
         record: Some(("f".into(), Rotation { file_bytes: 1 << 20, files: 2 })),
         metrics: Limits { series: 5, expiry: Duration::from_mins(1) },
         log_level: Level::Debug,
@@ -86,6 +89,7 @@ namespace: [a, b]
 pod: p
 config-dump: auto
 announce: false
+announce-confidence: certain
 write: f
 write-size: 1MiB
 write-files: 2
@@ -103,7 +107,7 @@ fn a_bare_agent_has_the_defaults() {
 #[test]
 fn every_option_arrives() {
     let line = "mtlsnoop agent --listen 127.0.0.1:1 --node n --cluster c.json --kubeconfig k --all -n a -n b -p p --capture always \
-                --disarm-after 1s --config-dump auto --announce=false -w f --write-size 1MiB --write-files 2 --metrics-series 5 \
+                --disarm-after 1s --config-dump auto --announce=false --announce-confidence certain -w f --write-size 1MiB --write-files 2 --metrics-series 5 \
                 --metrics-expiry 1m --log-level debug --log-format json --ring-bytes 4096 --btf t --without-hook reset_sent";
     let hooks = Hooks { btf: Some("t".into()), without: vec!["reset_sent".to_owned()] };
     assert_eq!(agent(line), config::Agent { ring_bytes: Some(4096), hooks, ..everything() });
@@ -132,6 +136,7 @@ fn a_file_that_is_wrong_is_an_error_that_names_the_key_and_what_is_allowed() {
         ("capture: [adaptive, always]", &["`capture`", "cannot be used multiple times"]),
         ("listen: 9469", &["`listen`", "9469"]),
         ("announce: maybe", &["`announce`", "maybe", "true", "false"]),
+        ("announce-confidence: sure", &["`announce-confidence`", "sure", "possible", "likely", "certain"]),
         ("all: 1", &["`all`", "true", "false"]),
         ("metrics-series: 0", &["`metrics-series`", "1..=100000"]),
         ("metrics-series: many", &["`metrics-series`", "many"]),
