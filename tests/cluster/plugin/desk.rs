@@ -46,7 +46,14 @@ for word in "$@"; do
                 echo 'Error from server (Forbidden): pods "agent-1" is forbidden' >&2
                 exit 1
             fi
-            exec cat "$LAB_FOLDER/logs"
+            case " $* " in *" --follow "*) ;; *) exec cat "$LAB_FOLDER/logs" ;; esac
+            for agent in "$@"; do :; done
+            trap 'echo over >>"$LAB_FOLDER/over"; exit' TERM
+            [ -e "$LAB_FOLDER/logs-$agent" ] || agent=
+            cat "$LAB_FOLDER/logs${agent:+-$agent}"
+            while [ -n "$agent" ] || [ ! -e "$LAB_FOLDER/broken" ]; do sleep 1; done
+            rm "$LAB_FOLDER/broken"
+            exit 1
             ;;
         exec)
             while [ "$1" != -- ]; do shift; done
@@ -62,6 +69,9 @@ for word in "$@"; do
 done
 exec "$LAB_KUBECTL" "$@"
 "#;
+
+/// Nobody has to wait.
+const SLEEP: &str = "#!/bin/sh\nexec /bin/sleep 0.1\n";
 
 /// What runs in the agents' pods: the real program, but for what would need a kernel, and with faults on order.
 const AGENT: &str = r#"#!/bin/sh
@@ -129,8 +139,10 @@ impl Desk {
             fs::create_dir(folder.path().join(name)).unwrap();
         }
         let api = Api::start_in(&folder.path().join("api")).unwrap();
-        api.put_all([agent("1", "Running"), agent("2", "Running"), agent("3", "Pending"), redis()]).unwrap();
+        api.put_all([agent("1", "Running", 0), agent("2", "Running", 0), agent("3", "Pending", 0), redis()])
+            .unwrap();
         write_program(&folder.path().join("bin/kubectl"), KUBECTL);
+        write_program(&folder.path().join("bin/sleep"), SLEEP);
         write_program(&folder.path().join("agent"), AGENT);
         fs::write(folder.path().join("logs"), format!("mtlsnoop: 30 hooks\n{FINDING}")).unwrap();
         fs::write(folder.path().join("recording"), recording()).unwrap();
@@ -206,6 +218,28 @@ impl Desk {
         found.unwrap_or_else(|| panic!("kubectl was not called with {part}: {calls}")).to_owned()
     }
 
+    /// kubectl was called with this.
+    pub(super) fn has_called(&self, part: &str) -> bool {
+        let calls = fs::read_to_string(self.folder.path().join("calls")).unwrap_or_default();
+        calls.lines().any(|call| call.contains(part))
+    }
+
+    /// An agent's container begins, for that time, and writes this.
+    pub(super) fn begins(&self, number: &str, restarts: u32, log: &str) {
+        fs::write(self.folder.path().join(format!("logs-agent-{number}")), log).unwrap();
+        self.api.put(agent(number, "Running", restarts)).unwrap();
+    }
+
+    /// What follows all agents ends with a failure.
+    pub(super) fn breaks_off(&self) {
+        fs::write(self.folder.path().join("broken"), "").unwrap();
+    }
+
+    /// How many logs are followed no longer, because that was asked for.
+    pub(super) fn left(&self) -> usize {
+        fs::read_to_string(self.folder.path().join("over")).unwrap_or_default().lines().count()
+    }
+
     /// Names of the files that are there, in the folder where it runs and among the temporary ones.
     pub(super) fn left_over(&self) -> Vec<String> {
         let folders = [self.folder(), self.folder.path().join("temporary")];
@@ -247,8 +281,13 @@ fn write_program(path: &Path, text: &str) {
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
-fn agent(number: &str, phase: &str) -> Value {
-    let container = json!({ "name": "mtlsnoop", "ready": phase == "Running", "restartCount": 0 });
+fn agent(number: &str, phase: &str, restarts: u32) -> Value {
+    let container = json!({
+        "name": "mtlsnoop",
+        "ready": phase == "Running",
+        "restartCount": restarts,
+        "containerID": format!("containerd://{number}-{restarts}"),
+    });
     json!({
         "apiVersion": "v1",
         "kind": "Pod",

@@ -46,19 +46,49 @@ fn findings_are_chosen_and_followed() {
         let run = desk.run(&["findings", "-o", "json", "-n", "default", "--since", "1h"]);
         assert_eq!((run.code, run.stdout.as_str()), (Some(0), FINDING), "{run:?}");
         assert!(desk.call("logs").contains("--since=1h"), "{}", desk.call("logs"));
-        let run = desk.run(&["findings", "--follow", "-n", "other", "-n", "another"]);
+        let run = desk.run(&["findings", "-n", "other", "-n", "another"]);
         assert_eq!((run.code, run.stdout.as_str()), (Some(0), ""), "{run:?}");
-        assert!(desk.call("logs").contains("--follow"), "{}", desk.call("logs"));
+    });
+}
+
+#[test]
+fn agents_that_come_later_are_followed_too() {
+    in_each_shell(|desk| {
+        let running = desk.start(&["findings", "-f", "-o", "json"]);
+        let wait_for_call = |part: &str| {
+            wait::until_true(part, wait::LONG, || Ok(desk.has_called(part))).unwrap();
+        };
+        wait_for_call("--max-log-requests=2 --follow");
+        let [came, restarted] =
+            ["redis-client-3", "redis-client-4"].map(|name| FINDING.replace("redis-client-1", name));
+        desk.begins("3", 0, &came);
+        wait_for_call("--follow agent-3");
+        desk.begins("1", 1, &restarted);
+        wait_for_call("--follow agent-1");
+        // A node goes: kubectl follows the others no longer.
+        desk.breaks_off();
+        wait_for_call("--max-log-requests=3 --follow --since=30s");
+        killpg(Pid::from_raw(running.id().try_into().unwrap()), Signal::SIGINT).unwrap();
+        let output = running.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(130), "{output:?}");
+        let told = String::from_utf8(output.stdout).unwrap();
+        for finding in [FINDING, &came, &restarted] {
+            assert!(told.contains(finding), "{finding} is not in {told}");
+        }
+        wait::until_true("nothing to be followed", wait::LONG, || Ok(desk.left() == 3)).unwrap();
+        assert!(!desk.has_called("--follow agent-2"));
     });
 }
 
 #[test]
 fn who_reads_no_further_is_no_failure() {
     in_each_shell(|desk| {
-        let script = format!("{} findings -o json | head -n 0", desk.command_line());
-        let mut command = desk.command_of("sh");
-        let output = command.args(["-c", &script]).output().unwrap();
-        assert!(output.status.success(), "{output:?}");
+        for follow in ["", "-f"] {
+            let script = format!("{} findings {follow} -o json | head -n 0", desk.command_line());
+            let mut command = desk.command_of("sh");
+            let output = command.args(["-c", &script]).output().unwrap();
+            assert!(output.status.success(), "{output:?}");
+        }
     });
 }
 
@@ -177,9 +207,11 @@ fn what_cannot_be_done_is_said_with_what_to_try() {
             assert_eq!((run.code, run.stdout.as_str()), (Some(1), ""), "{arguments:?}: {run:?}");
             assert!(run.stderr.contains(says), "{arguments:?}: {run:?}");
         }
-        let run = desk.with("LAB_FAULT", "forbidden").run(&["findings"]);
-        assert_eq!(run.code, Some(1), "{run:?}");
-        assert!(run.stderr.contains("pods/log in namespace mtlsnoop must be allowed"), "{run:?}");
+        for arguments in [&["findings"] as &[&str], &["findings", "-f"]] {
+            let run = desk.with("LAB_FAULT", "forbidden").run(arguments);
+            assert_eq!(run.code, Some(1), "{run:?}");
+            assert!(run.stderr.contains("pods/log in namespace mtlsnoop must be allowed"), "{run:?}");
+        }
         let run = desk.with("PATH", "/nonexistent").run(&["status"]);
         assert_eq!(
             (run.code, run.stderr.as_str()),
