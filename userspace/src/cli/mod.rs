@@ -40,11 +40,14 @@ Exit codes:
 
 const TRACE_EXAMPLES: &str = "\
 Examples:
-  What is wrong on this node right now, with the names of pods and Services:
+  What is wrong on this node right now, with names and causes from the Kubernetes API:
+    sudo mtlsnoop trace --kubeconfig ~/.kube/config --node \"$(hostname)\"
+
+  The same where the node cannot reach the API, with what kubectl printed elsewhere:
     kubectl get pods,services,endpointslices -A -o json > cluster.json
     sudo mtlsnoop trace --cluster cluster.json
 
-  The same where Istio is installed, with what it is told to do, so that more causes are known:
+  With what Istio is told to do, so that more causes are known:
     kinds=destinationrules,peerauthentications,serviceentries,workloadentries
     kubectl get pods,services,endpointslices,$kinds -A -o json > cluster.json
     kubectl get configmap istio -n istio-system -o json >> cluster.json
@@ -53,7 +56,10 @@ Examples:
     sudo mtlsnoop trace --cluster cluster.json -n default --duration 5m -o json -w incident.mtlsnoop
 
   Every connection of this node, without a cluster:
-    sudo mtlsnoop trace --all
+    sudo mtlsnoop trace --cluster none --all
+
+Names come from the Kubernetes API where there is one (`--cluster auto`): as a pod does, else by KUBECONFIG
+or ~/.kube/config, which are root's own under sudo. Without one, or without a right, addresses are named.
 
 Text and JSON go to standard output, everything about the run itself to standard error. A line there
 that begins with `tracing` says that from now on everything is seen. Ctrl-C ends with a summary, a
@@ -133,7 +139,8 @@ pub struct TraceArgs {
     output: OutputArgs,
     /// Where names of pods and Services come from: the Kubernetes API if there is one (`auto`), nowhere (`none`), or a file
     ///
-    /// A file holds what `kubectl get pods,services,endpointslices -A -o json` prints; where Istio is installed,
+    /// Of the API, this node's pods, headless Services and Istio's rules are watched, and what a finding needs beyond that is
+    /// looked up; that takes the rights that README.md names. A file holds what `kubectl get pods,services,endpointslices -A -o json` prints; where Istio is installed,
     /// `destinationrules,peerauthentications,serviceentries,workloadentries` belong to it too, and the `ConfigMap` `istio` may
     /// follow. It is read once, at the start.
     #[arg(long, value_name = "auto|none|FILE", default_value = "auto", value_parser = cluster_source, value_hint = ValueHint::FilePath)]
