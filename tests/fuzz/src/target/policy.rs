@@ -14,6 +14,7 @@ use mtlsnoop::{
         time::Time,
     },
     flow::{answer::Answer, hello::Hello},
+    identity::objects::Objects,
     listener::{Exchange, Knowledge},
     policy::{Declared, Rule, expectation::Does},
     tls::{
@@ -78,10 +79,10 @@ impl Ends {
         })
     }
 
-    fn declared<'a>(&'a self, cluster: &'a Cluster) -> Declared<'a> {
+    fn declared<'a>(&'a self, cluster: &'a Cluster, objects: &'a Objects) -> Declared<'a> {
         let pod = |place: Option<usize>| place.map(|place| &cluster.pods[place]);
         let service = self.service.map(|place| &cluster.services[place]);
-        Declared::of(cluster, pod(self.client), pod(self.server), service, self.target, self.hello.as_ref())
+        Declared::of(objects, pod(self.client), pod(self.server), service, self.target, self.hello.as_ref())
     }
 
     fn pods<'a>(&self, cluster: &'a Cluster) -> [Option<&'a Pod>; 2] {
@@ -113,7 +114,8 @@ struct Decided {
 }
 
 fn decided(cluster: &Cluster, ends: &Ends) -> Decided {
-    let declared = ends.declared(cluster);
+    let objects = Objects::of(cluster);
+    let declared = ends.declared(cluster, &objects);
     let expectation = declared.expectation();
     let rules = match declared.rule() {
         Rule::Taken(selected) => {
@@ -193,6 +195,7 @@ impl Attempt {
     }
 
     fn judge(&self, cluster: &Cluster, ends: &Ends) -> Option<Judgement> {
+        let objects = Objects::of(cluster);
         let [client, server] = ends.pods(cluster);
         let client = party(self.client, client);
         let service = ends.service.map(|place| &cluster.services[place]);
@@ -229,7 +232,7 @@ impl Attempt {
                 end: None,
             }),
             knowledge: self.knowledge,
-            declared: ends.declared(cluster),
+            declared: ends.declared(cluster, &objects),
             word: Word { log: self.logged.as_ref(), cluster: self.configured.as_ref() },
         })
     }
