@@ -74,7 +74,12 @@ impl Target {
 mod tests {
     use std::fs;
 
-    use super::{TARGETS, target};
+    use mtlsnoop::{
+        event::Event,
+        source::{capture::CaptureFile, config_dump, envoy_log::lines::Lines},
+    };
+
+    use super::{TARGETS, seed, target};
 
     #[test]
     fn every_seed_and_the_whole_corpus_is_read() {
@@ -94,6 +99,35 @@ mod tests {
                 (target.run)(input);
             }
         }
+    }
+
+    #[test]
+    fn seeds_of_captures_logs_and_dumps_are_understood() {
+        let (mut connections, captures) = (0, seed::captures());
+        for capture in &captures {
+            let Ok(mut capture) = CaptureFile::new(&**capture, "node") else { continue };
+            let mut has_ended = false;
+            while let Ok(Some(event)) = capture.next_event() {
+                has_ended |= matches!(event, Event::Ended(_));
+            }
+            connections += usize::from(has_ended);
+        }
+        // Three are of a link that is not read, and one is cut in the IP header.
+        assert_eq!(connections + 4, captures.len());
+
+        let (mut entries, logs) = (0, seed::envoy_logs());
+        for log in &logs {
+            let mut lines = Lines::default();
+            lines.take(log, &mut |_| entries += 1);
+            lines.finish(&mut |_| entries += 1);
+        }
+        // Two are no entries, and one has no failure; two have two.
+        assert_eq!(entries + 3 - 2, logs.len());
+
+        let dumps = seed::config_dumps();
+        let understood = dumps.iter().filter(|dump| config_dump::parse(dump.as_slice()).is_ok()).count();
+        // Eight have no cluster, none with a name, or none that is in use yet.
+        assert_eq!(understood + 8, dumps.len());
     }
 
     #[test]

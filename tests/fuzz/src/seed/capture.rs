@@ -1,112 +1,122 @@
-//! Captures of one short conversation in every form of file, link and packet; must not know who reads them.
+//! Captures of one short conversation in every form of file and link; must not know who reads them.
 
-/// The conversation: a client connects, says something, gets an answer or none, and leaves.
-struct Told<'a> {
-    said: &'a [u8],
-    answered: &'a [u8],
-}
+use crate::seed::packet::{ACK, RST, SYN, Told, conversation, packet, redirected, segment};
 
-/// How its packets lie in a file.
+/// How packets lie in a file.
 #[derive(Clone, Copy)]
 enum Link {
-    /// 101: raw IP.
-    Raw,
-    /// 1: Ethernet, with this many VLAN tags.
-    Ethernet(usize),
+    /// IP at once, by its several numbers.
+    Raw(u16),
+    /// 1: Ethernet, with these VLAN tags.
+    Ethernet(&'static [u16]),
     /// 113: Linux cooked.
     Cooked,
     /// 276: Linux cooked, version 2.
     Cooked2,
-    /// 0: BSD loopback.
-    Loopback,
+    /// BSD loopback, 0 of its own machine's byte order, and 108 of the network's.
+    Loopback(u16),
+    /// 127: one that is not read.
+    Radiotap,
 }
 
-const LINKS: [Link; 6] =
-    [Link::Raw, Link::Ethernet(0), Link::Ethernet(2), Link::Cooked, Link::Cooked2, Link::Loopback];
+/// 802.1Q, 802.1ad and what some switches take for it (IEEE 802 numbers, `EtherType`).
+const LINKS: [Link; 14] = [
+    Link::Raw(101),
+    Link::Raw(12),
+    Link::Raw(14),
+    Link::Raw(228),
+    Link::Raw(229),
+    Link::Ethernet(&[]),
+    Link::Ethernet(&[0x8100]),
+    Link::Ethernet(&[0x88a8, 0x8100]),
+    Link::Ethernet(&[0x9100, 0x8100]),
+    Link::Cooked,
+    Link::Cooked2,
+    Link::Loopback(0),
+    Link::Loopback(108),
+    Link::Radiotap,
+];
 
-const SYN: u8 = 2;
-const RST: u8 = 4;
-const ACK: u8 = 16;
-const FIN: u8 = 1;
+/// The byte order of the machine that wrote a file.
+#[derive(Clone, Copy)]
+enum Order {
+    Little,
+    Big,
+}
+
+/// Seconds since 1970 of the first packet.
+const BEGAN_S: u32 = 1_599_917_903;
+
+/// Longer than any packet here.
+const WHOLE: usize = 65_535;
 
 /// Each hello as raw IPv4, and a short one in each form.
 pub(super) fn of(hellos: &[Vec<u8>]) -> Vec<Vec<u8>> {
-    let whole = |hello: &Vec<u8>| pcap(Link::Raw, &conversation(&Told { said: hello, answered: &[] }, false));
+    let raw = Link::Raw(101);
+    let whole = |hello: &Vec<u8>| {
+        pcap(
+            raw,
+            Order::Little,
+            MICROSECONDS,
+            WHOLE,
+            &conversation(&Told { said: hello, answered: &[] }, false),
+        )
+    };
     let mut files: Vec<Vec<u8>> = hellos.iter().map(whole).collect();
     let Some(short) = hellos.iter().min_by_key(|hello| hello.len()) else { return files };
+    let refused = Told { said: short, answered: b"ERROR\r\n" };
+    let served = Told { said: b"PING\r\n", answered: b"+PONG\r\n" };
     for link in LINKS {
         for is_ipv6 in [false, true] {
-            let packets = conversation(&Told { said: short, answered: b"ERROR\r\n" }, is_ipv6);
-            files.push(pcap(link, &packets));
+            let packets = conversation(&refused, is_ipv6);
+            files.push(pcap(link, Order::Little, MICROSECONDS, WHOLE, &packets));
         }
-        files.push(pcapng(link, &conversation(&Told { said: b"PING\r\n", answered: b"+PONG\r\n" }, false)));
+        files.push(pcapng(&[link], Order::Big, &conversation(&served, false)));
     }
-    let mut packets = conversation(&Told { said: short, answered: &[] }, false);
-    // The hello in two segments, out of order, the first of them twice.
+    let packets = conversation(&refused, false);
+    for (order, magic, snap_bytes) in [
+        (Order::Big, MICROSECONDS, WHOLE),
+        (Order::Big, NANOSECONDS, 96),
+        (Order::Little, NANOSECONDS, WHOLE),
+        // Cut in the hello, in the TCP header and in the IP header.
+        (Order::Little, MICROSECONDS, 128),
+        (Order::Little, MICROSECONDS, 44),
+        (Order::Little, MICROSECONDS, 18),
+    ] {
+        files.push(pcap(raw, order, magic, snap_bytes, &packets));
+    }
+    files.push(pcapng(&[Link::Ethernet(&[0x8100]), Link::Cooked2], Order::Little, &packets));
+    files.push(rare_blocks(&packets));
+    for link in [Link::Cooked, Link::Cooked2] {
+        files.push(pcap(link, Order::Little, MICROSECONDS, WHOLE, &redirected(&refused)));
+    }
+    files.push(pcap(raw, Order::Little, MICROSECONDS, WHOLE, &out_of_order(short)));
+    let refused = [packet(false, true, SYN, [100, 0], &[]), packet(false, false, RST | ACK, [0, 101], &[])];
+    files.push(pcap(raw, Order::Little, MICROSECONDS, WHOLE, &refused));
+    // It begins in the middle.
+    files.push(pcap(raw, Order::Little, MICROSECONDS, WHOLE, &packets[2..]));
+    files
+}
+
+/// The hello in two segments, out of order, the first of them twice.
+fn out_of_order(hello: &[u8]) -> Vec<Vec<u8>> {
+    let mut packets = conversation(&Told { said: hello, answered: &[] }, false);
     let hello = packets.remove(2);
     let (head, payload) = hello.split_at(40);
     for (from, to) in [(50, payload.len()), (0, 50), (0, 60)] {
         packets.insert(2, segment(head, payload, from, to));
     }
-    files.push(pcap(Link::Raw, &packets));
-    let refused = [packet(false, true, SYN, [100, 0], &[]), packet(false, false, RST | ACK, [0, 101], &[])];
-    files.push(pcap(Link::Raw, &refused));
-    files
-}
-
-/// A part of a packet of raw IPv4.
-fn segment(head: &[u8], payload: &[u8], from: usize, to: usize) -> Vec<u8> {
-    let part = &payload[from..to.max(from)];
-    let sequence = 101 + u32::try_from(from).unwrap_or(0);
-    let acknowledged = head[28..32].try_into().map_or(0, u32::from_be_bytes);
-    packet(false, true, ACK, [sequence, acknowledged], part)
-}
-
-fn conversation(told: &Told<'_>, is_ipv6: bool) -> Vec<Vec<u8>> {
-    let length = |bytes: &[u8]| u32::try_from(bytes.len()).unwrap_or(0);
-    let (sent, received) = (101 + length(told.said), 501 + length(told.answered));
-    let mut packets = vec![
-        packet(is_ipv6, true, SYN, [100, 0], &[]),
-        packet(is_ipv6, false, SYN | ACK, [500, 101], &[]),
-        packet(is_ipv6, true, ACK, [101, 501], told.said),
-    ];
-    if !told.answered.is_empty() {
-        packets.push(packet(is_ipv6, false, ACK, [501, sent], told.answered));
-    }
-    packets.extend([
-        packet(is_ipv6, true, FIN | ACK, [sent, received], &[]),
-        packet(is_ipv6, false, FIN | ACK, [received, sent + 1], &[]),
-        packet(is_ipv6, true, ACK, [sent + 1, received + 1], &[]),
-    ]);
     packets
 }
 
-/// IPv4 or IPv6 and TCP without options (RFC 791 §3.1, RFC 8200 §3, RFC 9293 §3.1), from 10.1.1.25:50714 to 10.1.1.24:6379 or back.
-fn packet(is_ipv6: bool, by_client: bool, flags: u8, numbers: [u32; 2], payload: &[u8]) -> Vec<u8> {
-    let ends = [([10, 1, 1, 25], 50_714_u16), ([10, 1, 1, 24], 6379)];
-    let [(from, from_port), (to, to_port)] = if by_client { ends } else { [ends[1], ends[0]] };
-    let with_header = |header: usize| u16::try_from(header + payload.len()).unwrap_or(0).to_be_bytes();
-    let ip = if is_ipv6 {
-        let length = with_header(20);
-        let long = |short: [u8; 4]| [&[0xfd; 12], &short[..]].concat();
-        [&[0x60, 0, 0, 0, length[0], length[1], 6, 64], &long(from)[..], &long(to)].concat()
-    } else {
-        let length = with_header(40);
-        [&[0x45, 0, length[0], length[1], 0, 0, 0, 0, 64, 6, 0, 0], &from[..], &to].concat()
-    };
-    let ports = [from_port.to_be_bytes(), to_port.to_be_bytes()].concat();
-    let numbers = numbers.map(u32::to_be_bytes).concat();
-    [ip, ports, numbers, vec![0x50, flags, 0xff, 0xff, 0, 0, 0, 0], payload.to_vec()].concat()
-}
-
 impl Link {
-    fn number(self) -> u32 {
+    fn number(self) -> u16 {
         match self {
-            Self::Raw => 101,
+            Self::Raw(number) | Self::Loopback(number) => number,
             Self::Ethernet(_) => 1,
             Self::Cooked => 113,
             Self::Cooked2 => 276,
-            Self::Loopback => 0,
+            Self::Radiotap => 127,
         }
     }
 
@@ -114,46 +124,130 @@ impl Link {
     fn framed(self, packet: &[u8]) -> Vec<u8> {
         let is_ipv6 = packet[0] >> 4 == 6;
         let protocol: [u8; 2] = if is_ipv6 { [0x86, 0xdd] } else { [0x08, 0] };
+        let tag = |ether_type: &u16| [ether_type.to_be_bytes(), [0, 7]].concat();
+        // `PF_INET` and `PF_INET6` of a BSD.
+        let family = if is_ipv6 { 30_u32 } else { 2 };
         let before = match self {
-            Self::Raw => Vec::new(),
-            Self::Ethernet(tags) => [vec![2; 12], [0x81, 0, 0, 7].repeat(tags), protocol.into()].concat(),
+            Self::Raw(_) => Vec::new(),
+            Self::Ethernet(tags) => {
+                [vec![2; 12], tags.iter().flat_map(tag).collect(), protocol.into()].concat()
+            }
             Self::Cooked => [vec![0; 14], protocol.into()].concat(),
             Self::Cooked2 => [&protocol[..], &[0; 18]].concat(),
-            // `PF_INET` and `PF_INET6` of its own machine, little-endian.
-            Self::Loopback => vec![if is_ipv6 { 30 } else { 2 }, 0, 0, 0],
+            Self::Loopback(108) => family.to_be_bytes().into(),
+            Self::Loopback(_) => family.to_le_bytes().into(),
+            Self::Radiotap => vec![0, 0, 8, 0, 0, 0, 0, 0],
         };
         [before, packet.to_vec()].concat()
     }
 }
 
-/// With microseconds, little-endian.
-fn pcap(link: Link, packets: &[Vec<u8>]) -> Vec<u8> {
-    let mut file = [0xa1b2_c3d4, 0x0004_0002, 0, 0, 65_535, link.number()].map(u32::to_le_bytes).concat();
-    for (second, packet) in (1_599_917_903_u32..).zip(packets) {
+impl Order {
+    fn u16(self, number: u16) -> [u8; 2] {
+        match self {
+            Self::Little => number.to_le_bytes(),
+            Self::Big => number.to_be_bytes(),
+        }
+    }
+
+    fn u32(self, number: u32) -> [u8; 4] {
+        match self {
+            Self::Little => number.to_le_bytes(),
+            Self::Big => number.to_be_bytes(),
+        }
+    }
+
+    fn words<const COUNT: usize>(self, numbers: [u32; COUNT]) -> Vec<u8> {
+        numbers.map(|number| self.u32(number)).concat()
+    }
+
+    /// A block of pcapng, and an option of one.
+    fn block(self, kind: u32, body: &[u8]) -> Vec<u8> {
+        let padded = padded(body);
+        let length = self.u32(small(12 + padded.len()));
+        [&self.u32(kind)[..], &length, &padded, &length].concat()
+    }
+
+    fn option(self, code: u16, value: &[u8]) -> Vec<u8> {
+        let length = u16::try_from(value.len()).unwrap_or(0);
+        [&self.u16(code)[..], &self.u16(length), &padded(value)].concat()
+    }
+}
+
+fn padded(bytes: &[u8]) -> Vec<u8> {
+    [bytes, &vec![0; bytes.len().wrapping_neg() % 4]].concat()
+}
+
+fn small(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(0)
+}
+
+/// What the times of a pcap are in (draft-ietf-opsawg-pcap §4).
+const MICROSECONDS: u32 = 0xa1b2_c3d4;
+const NANOSECONDS: u32 = 0xa1b2_3c4d;
+
+fn pcap(link: Link, order: Order, magic: u32, snap_bytes: usize, packets: &[Vec<u8>]) -> Vec<u8> {
+    let version = [order.u16(2), order.u16(4)].concat();
+    let head = order.words([0, 0, small(snap_bytes), u32::from(link.number())]);
+    let mut file = [&order.u32(magic)[..], &version, &head].concat();
+    for (second, packet) in (BEGAN_S..).zip(packets) {
         let packet = link.framed(packet);
-        let length = u32::try_from(packet.len()).unwrap_or(0);
-        file.extend([second, 0, length, length].map(u32::to_le_bytes).concat());
-        file.extend(packet);
+        let kept = &packet[..packet.len().min(snap_bytes)];
+        file.extend(order.words([second, 7, small(kept.len()), small(packet.len())]));
+        file.extend(kept);
     }
     file
 }
 
-/// One section, one interface, little-endian (draft-ietf-opsawg-pcapng §4).
-fn pcapng(link: Link, packets: &[Vec<u8>]) -> Vec<u8> {
-    let block = |kind: u32, body: &[u8]| {
-        let padding = vec![0; body.len().wrapping_neg() % 4];
-        let length = u32::try_from(12 + body.len() + padding.len()).unwrap_or(0).to_le_bytes();
-        [&kind.to_le_bytes()[..], &length, body, &padding, &length].concat()
-    };
-    let section = [&0x1a2b_3c4d_u32.to_le_bytes()[..], &[1, 0, 0, 0], &[0xff; 8]].concat();
-    let interface = [&link.number().to_le_bytes()[..2], &[0; 2], &65_535_u32.to_le_bytes()].concat();
-    let mut file = [block(0x0a0d_0d0a, &section), block(1, &interface)].concat();
-    for (second, packet) in (1_599_917_903_u64..).zip(packets) {
-        let packet = link.framed(packet);
-        let (length, time) = (u32::try_from(packet.len()).unwrap_or(0), second * 1_000_000);
-        let [high, low] = [time >> 32, time & 0xffff_ffff].map(|half| u32::try_from(half).unwrap_or(0));
-        let head = [0, high, low, length, length].map(u32::to_le_bytes).concat();
-        file.extend(block(6, &[head, packet].concat()));
+/// Types of blocks (draft-ietf-opsawg-pcapng §4).
+const SECTION: u32 = 0x0a0d_0d0a;
+const INTERFACE: u32 = 1;
+const OBSOLETE_PACKET: u32 = 2;
+const SIMPLE_PACKET: u32 = 3;
+const NAMES: u32 = 4;
+const STATISTICS: u32 = 5;
+const PACKET: u32 = 6;
+
+fn section(order: Order) -> Vec<u8> {
+    let version = [order.u16(1), order.u16(0)].concat();
+    order.block(SECTION, &[&order.u32(0x1a2b_3c4d)[..], &version, &[0xff; 8]].concat())
+}
+
+/// `resolution`: of its times, a negative power of ten.
+fn interface(order: Order, link: Link, resolution: u8) -> Vec<u8> {
+    let head = [&order.u16(link.number())[..], &[0; 2], &order.u32(small(WHOLE))].concat();
+    order.block(INTERFACE, &[head, order.option(9, &[resolution]), order.option(0, &[])].concat())
+}
+
+/// One section; the packets are of its interfaces in turn, the first of which has microseconds, the others nanoseconds.
+fn pcapng(links: &[Link], order: Order, packets: &[Vec<u8>]) -> Vec<u8> {
+    let mut file = section(order);
+    for (nth, link) in links.iter().enumerate() {
+        file.extend(interface(order, *link, if nth == 0 { 6 } else { 9 }));
     }
+    let interfaces = (0_u32..).zip(links).cycle();
+    for ((second, packet), (id, link)) in (u64::from(BEGAN_S)..).zip(packets).zip(interfaces) {
+        let packet = link.framed(packet);
+        let time = second * if id == 0 { 1_000_000 } else { 1_000_000_000 };
+        let [high, low] = [time >> 32, time & 0xffff_ffff].map(|half| u32::try_from(half).unwrap_or(0));
+        let head = order.words([id, high, low, small(packet.len()), small(packet.len())]);
+        let body = [head, padded(&packet), order.option(2, &[0, 0, 0, 1]), order.option(0, &[])].concat();
+        file.extend(order.block(PACKET, &body));
+    }
+    file
+}
+
+/// Packets without a time, one of before 2009, names, and how many were dropped; then another section in the other order.
+fn rare_blocks(packets: &[Vec<u8>]) -> Vec<u8> {
+    let (order, link) = (Order::Little, Link::Raw(101));
+    let mut file = [section(order), interface(order, link, 0x94)].concat();
+    for packet in packets {
+        file.extend(order.block(SIMPLE_PACKET, &[&order.u32(small(packet.len()))[..], packet].concat()));
+    }
+    file.extend(order.block(OBSOLETE_PACKET, &[0; 20]));
+    file.extend(order.block(NAMES, &[0, 1, 8, 0, 10, 1, 1, 24, b'a', b'.', b'b', 0, 0, 0, 0, 0]));
+    let dropped = order.option(5, &3_u64.to_le_bytes());
+    file.extend(order.block(STATISTICS, &[&[0; 12][..], &dropped, &order.option(0, &[])].concat()));
+    file.extend(pcapng(&[link], Order::Big, &packets[..2]));
     file
 }

@@ -2,6 +2,7 @@
 
 mod capture;
 mod envoy;
+mod packet;
 
 use std::{
     fs,
@@ -161,11 +162,11 @@ pub fn envoy_logs() -> Vec<Vec<u8>> {
     envoy::logs()
 }
 
-/// For `config-dump`: whole ones, and each cluster of them in one of its own, which is short.
+/// For `config-dump`: whole ones, each cluster of them in one of its own, which is short, and clusters by hand.
 pub fn config_dumps() -> Vec<Vec<u8>> {
     let whole = files("userspace/src/source/config_dump/testdata", "json");
     let alone: Vec<Vec<u8>> = whole.iter().flat_map(|dump| envoy::dumps_of_one(dump)).collect();
-    whole.into_iter().chain(alone).collect()
+    [whole, alone, envoy::clusters()].concat()
 }
 
 /// For `capture`: each hello as raw IPv4, and one of them in each form of file and link.

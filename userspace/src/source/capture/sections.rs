@@ -65,6 +65,10 @@ impl Sections {
 
     /// Reads the block that the bytes begin with.
     pub(super) fn read(&mut self, data: &[u8]) -> Block {
+        // The parser checks that for most kinds of blocks, and subtracts all the same for the others.
+        if self.length(data).is_some_and(|length| length < LEAST_BYTES) {
+            return Block::Corrupt;
+        }
         let parse = if self.is_big_endian { parse_block_be } else { parse_block_le };
         let (rest, block) = match parse(data) {
             Ok(parsed) => parsed,
@@ -96,16 +100,18 @@ impl Sections {
 
     /// A block that says it is whole and cannot be read is none.
     fn without_block<E>(&self, data: &[u8], error: &nom::Err<E>) -> Block {
-        let length = data.get(4..8).and_then(|bytes| bytes.first_chunk()).map(|bytes| {
-            if self.is_big_endian { u32::from_be_bytes(*bytes) } else { u32::from_le_bytes(*bytes) }
-        });
-        let is_whole = length.is_some_and(|length| {
-            let length = length as usize;
-            length < LEAST_BYTES || length <= data.len()
-        });
-        // The length of a section header may be in the other byte order.
-        let is_section = data.starts_with(&super::packets::SECTION_HEADER);
-        if is_too_long(error) || (is_whole && !is_section) { Block::Corrupt } else { Block::Incomplete }
+        let is_whole = self.length(data).is_some_and(|length| length <= data.len());
+        if is_too_long(error) || is_whole { Block::Corrupt } else { Block::Incomplete }
+    }
+
+    /// How long the block says that it is; none for a section header, where it may be in the other byte order.
+    fn length(&self, data: &[u8]) -> Option<usize> {
+        if data.starts_with(&super::packets::SECTION_HEADER) {
+            return None;
+        }
+        let bytes = data.get(4..8)?.first_chunk()?;
+        let length = if self.is_big_endian { u32::from_be_bytes(*bytes) } else { u32::from_le_bytes(*bytes) };
+        Some(length as usize)
     }
 
     fn enhanced(&mut self, data: &[u8], used: usize, packet: &EnhancedPacketBlock<'_>) -> Block {
@@ -248,6 +254,18 @@ mod tests {
         };
         assert_eq!(time, Time(3_600_000_005_000));
         assert_eq!(sections.dropped(), 7);
+    }
+
+    #[test]
+    fn no_block_is_shorter_than_its_own_head() {
+        const PROCESS: u32 = 0x8000_0001;
+
+        for kind in [INTERFACE, STATISTICS, PACKET, PROCESS, 77] {
+            for length in 0..12_u32 {
+                let block = [&kind.to_le_bytes()[..], &length.to_le_bytes(), &[0; 24]].concat();
+                assert!(matches!(Sections::default().read(&block), Block::Corrupt), "{kind} {length}");
+            }
+        }
     }
 
     #[test]
