@@ -69,6 +69,12 @@ pub(crate) fn declared(row: &Row) -> String {
     format!("| {} | {} | {} |", row.name, row.told, expectation(row.expected))
 }
 
+/// The line of a table is this row as it is declared, with why captures do not show it.
+pub(crate) fn is_of(row: &Row, line: &str) -> bool {
+    let because = row.not_captured.map_or_else(String::new, |because| format!(": {because} |"));
+    line.starts_with(&declared(row)) && line.ends_with(&because)
+}
+
 /// One line on how often each way of looking was right.
 fn sum(rows: &[Row]) -> String {
     let Totals { live, captured } = totals(rows);

@@ -184,8 +184,8 @@ mod tests {
         },
         loss::{Counters, Loss},
         socket::{
-            Class, Direction, Ended, Established, FirstBytes, HelloSegment, Listener, Opened, Owner, Reset,
-            SocketId, State,
+            Class, Direction, Ended, Established, FirstBytes, HelloSegment, Listener, Opened, Owner, Reached,
+            Reset, SocketId, State,
         },
         time::Time,
     };
@@ -351,6 +351,7 @@ mod tests {
             Event::EnvoyLog(Box::new(logged(time))),
             Event::EnvoyClusters(Box::new(configured(time))),
             Event::ClusterChanged(Box::new(ClusterChanged { time, changes: changes() })),
+            Event::Reached(Reached { time, socket }),
         ]
     }
 
@@ -451,7 +452,7 @@ mod tests {
         for event in one_of_each() {
             append_frame(&event, &mut frames).unwrap();
         }
-        assert_eq!((VERSION, frames.len(), crc32fast::hash(&frames)), (4, 1736, 67_825_257));
+        assert_eq!((VERSION, frames.len(), crc32fast::hash(&frames)), (4, 1755, 2_098_041_158));
     }
 
     #[test]

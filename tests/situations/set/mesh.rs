@@ -1,8 +1,8 @@
 //! Meshes that work, and meshes that fail for reasons that have nothing to do with TLS: nothing is found.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
-use anyhow::ensure;
+use anyhow::{Result, ensure};
 use mtlsnoop_tests::{
     client::{self, Sending},
     declared::{peer_authentication_of, tls_rule},
@@ -13,7 +13,7 @@ use mtlsnoop_tests::{
 use nix::sys::signal::Signal;
 
 use crate::{
-    at::{A_MOMENT, SOON, pings},
+    at::{A_MOMENT, At, SOON, pings},
     situation::{Situation, mtls, origination, plaintext},
 };
 
@@ -163,6 +163,21 @@ fn one_sidecar() -> Vec<Situation> {
     ]
 }
 
+/// A server that speaks first, if it speaks; its sidecar connects on to it at once.
+fn hangs(name: &'static str, told: &'static str) -> Situation {
+    permissive(name, told)
+        .serves(Backend::MariaDb, 3306)
+        .behind(|identity| Inbound::new(PeerAuthentication::Disable, identity))
+        .declared(|names| vec![peer_authentication_of(names.namespace, names.service, "DISABLE")])
+}
+
+fn is_not_greeted(at: &At<'_>, server: SocketAddr) -> Result<()> {
+    at.signal_server(Signal::SIGSTOP)?;
+    let output = client::mariadb(at.app()?, server, &[], "SELECT 1")?.wait(SOON)?;
+    ensure!(!output.status.success(), "the client was served: {}", output.stdout);
+    Ok(())
+}
+
 /// Connections of a mesh that end badly, and none of it is about TLS.
 fn ends() -> Vec<Situation> {
     vec![
@@ -213,6 +228,10 @@ fn ends() -> Vec<Situation> {
         strict("server-silent", "the server behind both sidecars never answers")
             .serves(Backend::NeverAnswers, 7003)
             .when(|at| at.waits(&[b"hello?\n"], 3 * A_MOMENT, "open").map(drop)),
+        hangs("server-first-hangs", "MariaDB behind a sidecar in mode DISABLE hangs before its greeting")
+            .when(|at| is_not_greeted(at, at.address())),
+        hangs("server-first-hangs-ipv6", "the same over IPv6")
+            .when(|at| is_not_greeted(at, at.address_ipv6())),
         strict("captured-in-the-middle", "a capture that begins in the middle of mesh mTLS")
             .captured_late()
             .when(|at| {

@@ -15,9 +15,6 @@ use crate::{
     situation::{Situation, mtls, origination, plaintext},
 };
 
-/// Why some of it is not seen in captures: what comes to a pod is redirected after it is captured.
-const WHO_ACCEPTS: &str = "packets do not tell that the server's proxy accepted";
-
 fn wanted(
     code: &'static str,
     cause: &'static str,
@@ -150,15 +147,13 @@ fn server_first() -> Vec<Situation> {
             "plaintext-client-of-server-first",
         )
         .behind(|identity| Inbound::new(PeerAuthentication::Strict, identity))
-        .declared(|names| vec![peer_authentication_of(names.namespace, names.service, "STRICT")])
-        .not_captured(WHO_ACCEPTS),
+        .declared(|names| vec![peer_authentication_of(names.namespace, names.service, "STRICT")]),
         mariadb(
             "k-permissive",
             "K: the same, and the server's sidecar waits to see whether it is TLS",
             "plaintext-client-of-server-first",
         )
-        .behind(|identity| Inbound::new(PeerAuthentication::Permissive, identity))
-        .not_captured(WHO_ACCEPTS),
+        .behind(|identity| Inbound::new(PeerAuthentication::Permissive, identity)),
         mariadb(
             "k-sniffing",
             "K: the client's sidecar waits to see which protocol it is",

@@ -3,6 +3,7 @@
 #![deny(clippy::disallowed_methods)]
 
 mod inward;
+mod reached;
 mod takeover;
 
 use std::net::SocketAddr;
@@ -10,7 +11,7 @@ use std::net::SocketAddr;
 use rustc_hash::FxHashMap;
 
 use crate::{
-    attempt::{inward::Inward, takeover::Takeovers},
+    attempt::{inward::Inward, reached::ReachedListeners, takeover::Takeovers},
     event::socket::{Owner, SocketId},
     flow::{Flow, Said},
     update::Outcome,
@@ -62,6 +63,7 @@ pub struct Joins {
     connecting: FxHashMap<SocketAddr, Vec<Connecting>>,
     takeovers: Takeovers,
     inward: Inward,
+    reached: ReachedListeners,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -121,6 +123,16 @@ impl Joins {
         self.inward.accepted(accepted);
     }
 
+    /// A connection came to its pod, which was captured from within.
+    pub fn reached(&mut self, flow: &Flow) {
+        self.reached.reached(flow);
+    }
+
+    /// A socket connects, whoever it is of.
+    pub fn opened(&mut self, flow: &Flow) {
+        self.reached.opened(flow);
+    }
+
     /// A socket connects: if it is a proxy's, ties it to the leg that it serves. `aliases` are the virtual addresses that
     /// stand for the one that it connects to.
     pub fn add_upstream(&mut self, upstream: &Flow, aliases: &mut dyn Iterator<Item = SocketAddr>) {
@@ -148,7 +160,7 @@ impl Joins {
         self.takeovers.upstream_of(leg)
     }
 
-    /// What the proxy that accepted this did with it. `knows_goal`: were it passed on, the connection for it would have
+    /// What the proxy that accepted this did with it, if one did. `knows_goal`: were it passed on, the connection for it would have
     /// been recognised.
     pub fn passing(&self, flow: &Flow, knows_goal: bool) -> Passing {
         if let Some(upstream) = self.upstream_of(flow.socket) {
@@ -156,6 +168,9 @@ impl Joins {
         }
         if flow.is_intercepted() {
             return if knows_goal { Passing::Not } else { Passing::Unknown };
+        }
+        if flow.reached_pod.is_some() && !self.reached.may_be_passed_on(flow) {
+            return Passing::Not;
         }
         let netns = flow.peer.as_ref().map_or(flow.owner.netns, |peer| peer.owner.netns);
         match self.inward.last(netns) {
@@ -169,5 +184,6 @@ impl Joins {
         self.forget_connecting(flow.local, flow.socket);
         self.takeovers.ended(flow, outcome);
         self.inward.ended(flow);
+        self.reached.ended(flow);
     }
 }

@@ -18,7 +18,7 @@ use crate::{
         Capture, Event,
         cluster::Lookup,
         loss::{Counters, Loss},
-        socket::{Ended, Established, FirstBytes, Opened, Owner, Reset, SocketId},
+        socket::{Ended, Established, FirstBytes, Opened, Owner, Reached, Reset, SocketId},
         time::Time,
     },
     flow::{Flow, Peer, end, table::FlowTable},
@@ -128,6 +128,7 @@ impl Engine {
             Event::Opened(opened) => self.opened(opened),
             Event::Established(established) => self.established(established),
             Event::Accepted(opened) => self.accepted(opened),
+            Event::Reached(reached) => self.reached(reached),
             Event::Hello(segment) => {
                 if let Some(flow) = self.flows.get_mut(segment.socket) {
                     flow.add_hello(segment);
@@ -220,7 +221,15 @@ impl Engine {
         if flow.is_of_proxy {
             self.joins.add_upstream(&flow, &mut self.identity.virtual_addresses(flow.remote));
         }
+        self.joins.opened(&flow);
         self.insert(flow);
+    }
+
+    fn reached(&mut self, reached: &Reached) {
+        if let Some(flow) = self.flows.get_mut(reached.socket).filter(|flow| flow.reached_pod.is_none()) {
+            flow.reached_pod = Some(reached.time);
+            self.joins.reached(flow);
+        }
     }
 
     fn established(&mut self, established: &Established) {

@@ -15,7 +15,7 @@ use crate::event::{
     cluster::{Change, Cluster},
     envoy::{ClustersSeen, LogEntry},
     loss::Counters,
-    socket::{Ended, Established, FirstBytes, HelloSegment, Listener, Opened, Reset},
+    socket::{Ended, Established, FirstBytes, HelloSegment, Listener, Opened, Reached, Reset},
     time::Time,
 };
 
@@ -57,6 +57,8 @@ pub enum Event {
     EnvoyClusters(Box<ClustersSeen>),
     /// Objects of the cluster came, changed and went.
     ClusterChanged(Box<ClusterChanged>),
+    /// A connection came to the pod that accepts it.
+    Reached(Reached),
 }
 
 impl Event {
@@ -80,6 +82,7 @@ impl Event {
             Self::EnvoyLog(_) => "envoy_log",
             Self::EnvoyClusters(_) => "envoy_clusters",
             Self::ClusterChanged(_) => "cluster_changed",
+            Self::Reached(_) => "reached",
         }
     }
 
@@ -101,6 +104,7 @@ impl Event {
             Self::EnvoyLog(entry) => entry.time,
             Self::EnvoyClusters(seen) => seen.time,
             Self::ClusterChanged(changed) => changed.time,
+            Self::Reached(reached) => reached.time,
         }
     }
 }

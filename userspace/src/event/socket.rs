@@ -120,6 +120,16 @@ pub struct Established {
     pub remote: SocketAddr,
 }
 
+/// A connection came to the pod that accepts it, as a capture from within that pod shows: what this pod's own proxy opens for it is told
+/// as well, but not who accepted it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reached {
+    /// When it was answered.
+    pub time: Time,
+    /// The connecting socket.
+    pub socket: SocketId,
+}
+
 /// Which way something went, seen from the socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -55,6 +55,8 @@ pub struct Flow {
     pub peer: Option<Peer>,
     /// The socket is one of a mesh proxy.
     pub is_of_proxy: bool,
+    /// When it came to its pod, if that was captured from within.
+    pub reached_pod: Option<Time>,
 }
 
 /// What was said on a connection in the end.
@@ -112,6 +114,7 @@ impl Flow {
             losses_at_opening: losses,
             peer: None,
             is_of_proxy: false,
+            reached_pod: None,
         }
     }
 

@@ -37,7 +37,9 @@ pub fn confidence(case: &Case<'_>) -> Option<Confidence> {
         return None;
     }
     if case.knowledge.greeting.is_some() {
-        return Some(Confidence::Likely);
+        // A server that hangs greets nobody any more, and whoever waits for it through a proxy hears as little.
+        let is_kept_back = case.passed_on == PassedOn::Nothing;
+        return Some(if is_kept_back { Confidence::Likely } else { Confidence::Possible });
     }
     let is_declared =
         case.declared.protocol().is_some_and(|protocol| SERVER_FIRST_PROTOCOLS.contains(&protocol))
@@ -81,9 +83,17 @@ mod tests {
                 "it greets others",
                 "db",
                 greets,
-                PassedOn::Unknown,
+                PassedOn::Nothing,
                 outcome(5 * SECOND_NS, 0),
                 Some(Confidence::Likely),
+            ),
+            (
+                "it greets others, the rest not seen",
+                "db",
+                greets,
+                PassedOn::Unknown,
+                outcome(5 * SECOND_NS, 0),
+                Some(Confidence::Possible),
             ),
             (
                 "declared",

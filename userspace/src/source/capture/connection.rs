@@ -15,6 +15,7 @@ use crate::{
         payload::{Payloads, Piece, Told, WINDOW_BYTES},
         redirected::{self, Accepted},
         segment::{Endpoint, Segment, Undelivered, errno},
+        stack::Stack,
         stream::{Fin, Stream},
         tally::Tally,
     },
@@ -69,6 +70,8 @@ pub(super) struct Connection {
     /// Gone once nothing more is to be told of payload.
     payloads: Option<Box<Payloads>>,
     life: Life,
+    /// Whether its server's stack was captured.
+    pub(super) stack: Stack,
 }
 
 /// Whether its beginning was told.
@@ -114,6 +117,7 @@ impl Connection {
             last_looked: time,
             payloads: Some(Box::default()),
             life: Life::Open,
+            stack: Stack::default(),
         }
     }
 
@@ -147,6 +151,7 @@ impl Connection {
             last_looked: time,
             payloads: None,
             life: Life::Open,
+            stack: Stack::default(),
         }
     }
 
@@ -333,6 +338,7 @@ impl Connection {
         self.open(telling);
         let (local, remote) = (self.client.into(), self.server.into());
         telling.events.push(Event::Established(Established { time, socket: self.id, local, remote }));
+        self.stack.tell(time, self.id, telling.events);
         if let Some(accepted) = self.accepted() {
             telling.tally.begin();
             telling.events.push(accepted.began(time));

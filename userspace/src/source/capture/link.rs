@@ -19,6 +19,23 @@ pub(super) enum Link {
     Other(u16),
 }
 
+/// Which way a packet went through the stack that captured it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// To this stack.
+    In,
+    /// From it.
+    Out,
+    /// From another to yet another, or to many.
+    Past,
+    /// One interface was captured, and that does not tell.
+    NotKnown,
+}
+
+/// `include/uapi/linux/if_packet.h`; the same in `LINKTYPE_LINUX_SLL` and `LINKTYPE_LINUX_SLL2`.
+const PACKET_HOST: u16 = 0;
+const PACKET_OUTGOING: u16 = 4;
+
 const LINUX_COOKED_BYTES: usize = 16;
 const LINUX_COOKED_2_BYTES: usize = 20;
 const ETHERNET_BYTES: usize = 14;
@@ -41,9 +58,18 @@ impl Link {
         }
     }
 
-    /// Of whatever interface the packet was: the capture has those of all.
-    pub(super) fn is_of_any_interface(self) -> bool {
-        matches!(self, Self::LinuxCooked | Self::LinuxCooked2)
+    /// Which way the packet went through the stack that it was captured in.
+    pub(super) fn way(self, packet: &[u8]) -> Way {
+        let kind = match self {
+            Self::LinuxCooked => packet.get(..2).map(|bytes| u16::from_be_bytes([bytes[0], bytes[1]])),
+            Self::LinuxCooked2 => packet.get(10).copied().map(u16::from),
+            Self::Loopback | Self::Ethernet | Self::Ip | Self::Other(_) => return Way::NotKnown,
+        };
+        match kind {
+            Some(PACKET_HOST) => Way::In,
+            Some(PACKET_OUTGOING) => Way::Out,
+            Some(_) | None => Way::Past,
+        }
     }
 
     /// The IP packet in a packet of this kind; none when it holds something else, or was cut before it.

@@ -1,7 +1,8 @@
 //! Reads packet captures: what the connecting end's kernel would have told, as far as its packets show it. It must not
 //! know what becomes of the events.
 //!
-//! What no capture shows stays unknown: process, user, control group and network namespace, and with them who accepted.
+//! What no capture shows stays unknown: process, user, control group and network namespace, and with them who accepted. From within the
+//! accepting pod it shows at least that a connection came there, and what that pod opened since.
 
 mod connection;
 mod link;
@@ -11,6 +12,7 @@ mod payload;
 mod redirected;
 mod sections;
 mod segment;
+mod stack;
 mod stream;
 mod table;
 mod tally;
@@ -95,7 +97,7 @@ impl<R: Read> CaptureFile<R> {
                 Ok(Some(packet)) => {
                     self.untold += 1;
                     let content = content(&packet);
-                    self.tracker.take(packet.time, packet.link.is_of_any_interface(), &content);
+                    self.tracker.take(packet.time, packet.link.way(packet.bytes), &content);
                 }
                 Ok(None) => self.finish(),
                 Err(broken) => {

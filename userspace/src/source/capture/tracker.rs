@@ -15,6 +15,7 @@ use crate::{
     source::capture::{
         CAPTURED,
         connection::{Connection, Telling},
+        link::Way,
         order::Ordered,
         redirected::{self, Redirections},
         segment::{Content, Endpoint, Segment, Undelivered},
@@ -49,8 +50,8 @@ pub(super) struct Tracker {
     over: VecDeque<(Time, Slot)>,
     /// What pods redirect to their sidecars now.
     redirections: Redirections,
-    /// The packet that is taken in is of a capture of all interfaces.
-    is_of_any_interface: bool,
+    /// Which way the packet went that is taken in; known where all interfaces are captured.
+    way: Way,
     events: Ordered,
     tally: Tally,
     /// None before the first packet.
@@ -74,7 +75,7 @@ impl Tracker {
             resting: VecDeque::new(),
             over: VecDeque::new(),
             redirections: Redirections::default(),
-            is_of_any_interface: false,
+            way: Way::NotKnown,
             events: Ordered::default(),
             tally: Tally::default(),
             now: None,
@@ -109,9 +110,9 @@ impl Tracker {
         self.tally.lose_many(loss, count);
     }
 
-    /// Takes in what was in a packet, which was captured on one interface or on any.
-    pub(super) fn take(&mut self, time: Time, is_of_any_interface: bool, content: &Content<'_>) {
-        self.is_of_any_interface = is_of_any_interface;
+    /// Takes in what was in a packet, which went this way.
+    pub(super) fn take(&mut self, time: Time, way: Way, content: &Content<'_>) {
+        self.way = way;
         self.pass(time);
         match content {
             Content::Segment(segment) => self.segment(time, segment),
@@ -155,8 +156,9 @@ impl Tracker {
                 slot
             }
         };
-        let Self { table, events, tally, redirections, .. } = self;
+        let Self { table, events, tally, redirections, way, .. } = self;
         let Some(connection) = table.get_mut(slot) else { return };
+        connection.stack.saw(*way, segment.source == connection.client);
         if connection.is_told() {
             return;
         }
@@ -269,7 +271,7 @@ impl Tracker {
         let owner = self.redirections.owner(client.address);
         let mut connection =
             Connection::begin(time, id_of([client, server], syn), [client, server], syn, owner);
-        if !self.is_of_any_interface || !redirected::may_be(client, server) {
+        if self.way == Way::NotKnown || !redirected::may_be(client, server) {
             connection.open(&mut Telling { now: time, events: &mut self.events, tally: &mut self.tally });
         }
         connection

@@ -49,6 +49,7 @@ impl Numbers {
             Event::Established(established) => socket(node, &mut established.socket),
             Event::Hello(segment) => socket(node, &mut segment.socket),
             Event::FirstBytes(bytes) => socket(node, &mut bytes.socket),
+            Event::Reached(reached) => socket(node, &mut reached.socket),
             Event::Reset(reset) => {
                 if let Some(number) = &mut reset.socket {
                     socket(node, number);

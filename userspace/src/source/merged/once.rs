@@ -133,6 +133,8 @@ fn socket_of(event: &Event) -> Option<SocketId> {
         | Event::EnvoyLog(_)
         | Event::EnvoyClusters(_)
         | Event::ClusterChanged(_)
+        // Only the file of that pod tells it, whichever tells of the connecting end.
+        | Event::Reached(_)
         | Event::Counted(_)
         | Event::Tick(_) => None,
     }
