@@ -327,15 +327,18 @@ impl<'a> Declared<'a> {
         of_service.or_else(|| Some(&*self.service_entry()?.namespace))
     }
 
-    /// The Service's port that has the address and port among its endpoints.
+    /// The Service's port that has the address and port among its endpoints; the first, where several lead there.
     fn port_of_address(&self) -> Option<&'a ServicePort> {
         let (objects, service, target) = (self.objects?, self.service()?, self.target?);
-        let endpoint = objects.endpoints_at(target.ip().to_canonical()).find(|endpoint| {
-            endpoint.port == Some(target.port())
-                && endpoint.service == service.name
-                && endpoint.namespace == service.namespace
-        })?;
-        service.ports.iter().find(|port| port.name == endpoint.port_name)
+        let is_there = |port: &&ServicePort| {
+            objects.endpoints_at(target.ip().to_canonical()).any(|endpoint| {
+                endpoint.port == Some(target.port())
+                    && endpoint.port_name == port.name
+                    && endpoint.service == service.name
+                    && endpoint.namespace == service.namespace
+            })
+        };
+        service.ports.iter().find(is_there)
     }
 }
 
