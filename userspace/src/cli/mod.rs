@@ -58,8 +58,9 @@ Examples:
   Every connection of this node, without a cluster:
     sudo mtlsnoop trace --cluster none --all
 
-Names come from the Kubernetes API where there is one (`--cluster auto`): as a pod does, else by KUBECONFIG
-or ~/.kube/config, which are root's own under sudo. Without one, or without a right, addresses are named.
+Names come from the Kubernetes API where there is one (`--cluster auto`): as a pod does, else by
+KUBECONFIG or ~/.kube/config, which are root's own under sudo. Without one, or without a right,
+addresses are named.
 
 Text and JSON go to standard output, everything about the run itself to standard error. A line there
 that begins with `tracing` says that from now on everything is seen. Ctrl-C ends with a summary, a
