@@ -1,14 +1,10 @@
 //! Pods that were captured from within: tells whether anything in one connected on for what came to it; must not know verdicts.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 
 use rustc_hash::FxHashMap;
 
-use crate::{event::time::Time, flow::Flow};
-
-/// From where Istio's sidecars connect to their apps over IPv6 (`pilot/pkg/networking/core/cluster_builder.go`,
-/// `InboundPassthroughBindIpv6`); over IPv4 from 127.0.0.6.
-const ISTIO_IPV6: IpAddr = IpAddr::V6(Ipv6Addr::new(0, 0, 0, 0, 0, 0, 0, 6));
+use crate::{event::time::Time, flow::Flow, identity::proxy};
 
 /// Listeners that connections came to, by the address that clients know.
 #[derive(Debug, Default)]
@@ -28,10 +24,10 @@ impl ReachedListeners {
         self.0.entry(flow.remote).or_default().open += 1;
     }
 
-    /// Within its pod something connects: a proxy to its app, from 127.0.0.6, `::6` or the loopback.
+    /// Within its pod something connects: a proxy to its app, or the pod at its own address.
     pub(super) fn opened(&mut self, flow: &Flow) {
         let own = flow.local.ip();
-        let is_within = own.is_loopback() || own == ISTIO_IPV6 || own == flow.remote.ip();
+        let is_within = proxy::connects_inward_from(own) || own == flow.remote.ip();
         if self.0.is_empty() || !is_within {
             return;
         }

@@ -95,14 +95,14 @@ impl Waiting {
     /// Holds one more. Gives the oldest, where there are too many.
     pub(super) fn push(&mut self, held: Held) -> Option<Held> {
         // Of what was said one attempt is enough to complete it.
-        if held.said.is_some() {
-            self.held.retain(|other| other.said != held.said);
+        if let Some(said) = &held.said {
+            self.forget(said);
         }
         self.held.push_back(held);
         if self.held.len() > MAX_HELD { self.held.pop_front() } else { None }
     }
 
-    /// Forgets those that were said so: they are said in another way.
+    /// Forgets those that were said so: another attempt stands for them.
     pub(super) fn forget(&mut self, said: &Key) {
         self.held.retain(|held| held.said.as_ref() != Some(said));
     }

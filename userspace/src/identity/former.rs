@@ -10,7 +10,7 @@ use crate::event::{
 };
 
 /// How long a pod keeps its name after it is gone: its last connections may be told of minutes later.
-const REMEMBERED_NS: u64 = 600 * SECOND_NS;
+pub(super) const REMEMBERED_NS: u64 = 600 * SECOND_NS;
 
 /// Most tenures that are remembered at a time; the oldest goes first.
 const MAX_TENURES: usize = 4096;

@@ -12,6 +12,7 @@ use crate::{
     },
     identity::{
         container_id,
+        former::REMEMBERED_NS,
         objects::{Objects, Place},
         proxy,
     },
@@ -20,9 +21,6 @@ use crate::{
 /// Most control groups and namespaces that are kept. A node has some hundreds at a time; sources name one again when it is
 /// seen after they have forgotten it, so forgetting all costs little.
 const MAX_KEPT: usize = 16_384;
-
-/// How long those of a pod that is gone are kept: its last connections may be told of minutes later.
-const GONE_FOR_NS: u64 = 600 * SECOND_NS;
 
 /// Those that are gone for so long are looked for at most this often.
 const FORGET_PAUSE_NS: u64 = 60 * SECOND_NS;
@@ -51,7 +49,7 @@ impl Holder {
     }
 
     fn is_long_gone(&self, now: Time) -> bool {
-        matches!(self, Self::Gone(_, since) if now.since_ns(*since) > GONE_FOR_NS)
+        matches!(self, Self::Gone(_, since) if now.since_ns(*since) > REMEMBERED_NS)
     }
 }
 
@@ -199,10 +197,10 @@ impl Members {
 mod tests {
     use std::sync::Arc;
 
-    use super::{GONE_FOR_NS, Members};
+    use super::Members;
     use crate::{
         event::{Cgroup, cluster::Pod, time::Time},
-        identity::objects::Objects,
+        identity::{former::REMEMBERED_NS, objects::Objects},
     };
 
     #[test]
@@ -210,7 +208,7 @@ mod tests {
         let (mut objects, mut members) = (Objects::default(), Members::default());
         let churn = 300_u64;
         for number in 0..churn {
-            let now = Time(number * GONE_FOR_NS / 10);
+            let now = Time(number * REMEMBERED_NS / 10);
             let name = number.to_string();
             let uid = format!("11111111-2222-3333-4444-{number:012}");
             let pod = Pod {

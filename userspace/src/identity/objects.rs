@@ -98,8 +98,7 @@ impl Objects {
 
     /// Another pod has this one's name.
     pub(super) fn has_namesake(&self, pod: &Pod) -> bool {
-        let place = self.pods_by_name.get(&(pod.namespace.clone(), pod.name.clone()));
-        let known = place.and_then(|place| self.cluster.pods.get(*place));
+        let known = self.pod_named(&pod.namespace, &pod.name);
         known.is_some_and(|known| known.uid != pod.uid)
     }
 

@@ -1,5 +1,7 @@
 //! What makes a pod, a process or a socket one of a mesh proxy, and of which mesh. Pure.
 
+use std::net::{IpAddr, Ipv6Addr};
+
 use crate::{
     event::{
         cluster::{Container, Pod},
@@ -147,6 +149,12 @@ pub fn accepts(owner: &Owner, port: u16) -> Option<bool> {
     }
     // Without a process name, a listener that is none of a proxy's looks like one whose owner was not found.
     PORTS.contains(&port).then_some(true)
+}
+
+/// From this address the proxy of a pod hands on to its app what it has decrypted: 127.0.0.6 or `::6` (istio
+/// `pilot/pkg/networking/core/cluster_builder.go`, `InboundPassthroughBindIpv4`, `InboundPassthroughBindIpv6`), or the loopback.
+pub fn connects_inward_from(address: IpAddr) -> bool {
+    address.is_loopback() || address == IpAddr::from(Ipv6Addr::new(0, 0, 0, 0, 0, 0, 0, 6))
 }
 
 /// The process serves the pods of a node from outside of them: its control group does not tell whose its sockets are.

@@ -88,7 +88,7 @@ impl CgroupNames {
 
     fn walk(&mut self, now: Time) {
         self.last_walk = Some(now);
-        let found = walk(&self.mount);
+        let found = below(&self.mount);
         if now.since_ns(self.known_since) >= GONE_FOR_NS {
             self.former = std::mem::take(&mut self.known);
             self.known_since = now;
@@ -100,11 +100,6 @@ impl CgroupNames {
     }
 }
 
-/// The ids and paths of a control group and of all below it; its own path is `/`.
-pub(super) fn below(directory: &Path) -> Vec<(u64, Box<str>)> {
-    walk(directory)
-}
-
 /// The number of control groups below this one is not what it was when these were found: kernfs counts 2 links for each
 /// and one for each that is right below it (`kernfs_refresh_inode`, fs/kernfs/inode.c).
 pub(super) fn has_changed(directory: &Path, found: &[(u64, Box<str>)]) -> bool {
@@ -114,13 +109,13 @@ pub(super) fn has_changed(directory: &Path, found: &[(u64, Box<str>)]) -> bool {
     links != (3 * found.len() as u64).saturating_sub(1)
 }
 
-/// Every control group below the mount, itself included. One that vanishes meanwhile is left out.
-fn walk(mount: &Path) -> Vec<(u64, Box<str>)> {
+/// The ids and paths of a control group and of all below it; its own path is `/`. One that vanishes meanwhile is left out.
+pub(super) fn below(directory: &Path) -> Vec<(u64, Box<str>)> {
     let mut found = Vec::new();
     let mut pending = Vec::new();
-    if let Ok(root) = id(mount) {
+    if let Ok(root) = id(directory) {
         found.push((root, "/".into()));
-        pending.push((mount.to_owned(), String::new()));
+        pending.push((directory.to_owned(), String::new()));
     }
     while let Some((directory, path)) = pending.pop() {
         if is_leaf(&directory) {

@@ -1,9 +1,8 @@
 //! `plaintext-to-mtls`: plaintext reaches a proxy that wants mesh mTLS. Pure.
 
-use std::net::{IpAddr, Ipv6Addr};
-
 use crate::{
     event::{istio::ServerMode, socket::Class},
+    identity::proxy,
     update::{Behaviour, Confidence},
     verdict::{
         case::{Case, PassedOn},
@@ -19,7 +18,8 @@ use crate::{
 pub fn confidence(case: &Case<'_>) -> Option<Confidence> {
     let is_refused = matches!(case.behaviour, Behaviour::Reset | Behaviour::Closed);
     let is_plain = case.client_class.is_some_and(is_plaintext);
-    if !is_refused || case.is_taken_over || !is_plain || is_inward(case.client.address.ip()) {
+    if !is_refused || case.is_taken_over || !is_plain || proxy::connects_inward_from(case.client.address.ip())
+    {
         return None;
     }
     // What it takes from others, it takes from this one.
@@ -38,12 +38,6 @@ pub fn confidence(case: &Case<'_>) -> Option<Confidence> {
         (true, ..) | (_, _, true) => Some(Confidence::Possible),
         _ => None,
     }
-}
-
-/// The server's own sidecar hands on what it has decrypted. It does so from 127.0.0.6 or `::6` (Istio
-/// `InboundPassthroughBindIpv4`, `InboundPassthroughBindIpv6`) or 127.0.0.1.
-fn is_inward(client: IpAddr) -> bool {
-    client.is_loopback() || client == IpAddr::from(Ipv6Addr::new(0, 0, 0, 0, 0, 0, 0, 6))
 }
 
 fn is_plaintext(class: Class) -> bool {
