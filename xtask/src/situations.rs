@@ -38,7 +38,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     let tools = setup::ready(workspace, Purpose::Test)?;
     build::both(workspace, &tools.toolchain)?;
     let mut cargo = test::cargo_test(workspace, &tools);
-    cargo.args(["--quiet", "--package", "mtlsnoop-tests", "--test", "situations", "--"]);
+    cargo.args(["--quiet", "--test", "situations", "--"]);
     cargo.args(options.arguments()?);
     // Ctrl-C reaches the program too, which ends by itself; this process must not end before it.
     interrupt::catch()?;

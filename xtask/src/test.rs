@@ -19,9 +19,6 @@ use crate::{
 /// no more than the loopback.
 const UNIT_TARGETS: [&str; 3] = ["api", "bench", "situations-unit"];
 
-/// The package whose only tests are the stage `fuzz`.
-const FUZZ_PACKAGE: &str = "mtlsnoop-fuzz";
-
 /// One stage, cheapest first.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 pub(crate) enum Stage {
@@ -107,7 +104,7 @@ impl Stage {
         match self.target() {
             Some(target) => {
                 let mut cargo = cargo_test(workspace, tools);
-                cargo.args(["--package", "mtlsnoop-tests", "--test", target]);
+                cargo.args(["--test", target]);
                 if self.needs_root() && self != Self::Situations {
                     // One at a time: each changes what the kernel has loaded, and counts what is left afterwards.
                     cargo.args(["--", "--test-threads=1"]);
@@ -115,27 +112,24 @@ impl Stage {
                 process::run(&mut cargo)
             }
             None if self == Self::Vm => vm::run_all(workspace),
-            None if self == Self::Fuzz => {
-                let mut cargo = cargo_test(workspace, tools);
-                process::run(cargo.args(["--package", FUZZ_PACKAGE, "--lib"]))
-            }
             None if self == Self::Check => check::everything(workspace, &tools.toolchain),
             None if self == Self::Deploy => {
                 deploy::everything(workspace, &setup::validators_ready(workspace)?)
             }
             None => {
                 let mut cargo = cargo_test(workspace, tools);
-                cargo.args(["--workspace", "--exclude", FUZZ_PACKAGE, "--lib", "--bins"]);
+                cargo.args(["--lib", "--bins"]);
                 process::run(cargo.args(UNIT_TARGETS.map(|target| ["--test", target]).as_flattened()))
             }
         }
     }
 
-    /// The test target in `tests/`.
+    /// The test target in `tests/` or `tests/fuzz/`.
     fn target(self) -> Option<&'static str> {
         match self {
-            Self::Check | Self::Unit | Self::Fuzz | Self::Deploy | Self::Vm => None,
+            Self::Check | Self::Unit | Self::Deploy | Self::Vm => None,
             Self::Scenarios => Some("replay"),
+            Self::Fuzz => Some("corpus"),
             Self::Cli => Some("cli"),
             Self::Contract => Some("contract"),
             Self::Cluster => Some("cluster"),
@@ -164,10 +158,11 @@ impl Stage {
 }
 
 /// In the dev profile: compiling the tests takes half as long as in the release profile, and running them is no slower
-/// where it counts. The product that they run is the release build.
+/// where it counts. The product that they run is the release build. Always with the whole workspace: for a part of it the
+/// features of dependencies differ, and everything would be compiled, and lie on the disk, once more for each part.
 pub(crate) fn cargo_test(workspace: &Workspace, tools: &Tools) -> Command {
     let mut cargo = workspace.cargo();
-    cargo.arg("test").env("MTLSNOOP_BIN", workspace.binary());
+    cargo.args(["test", "--workspace"]).env("MTLSNOOP_BIN", workspace.binary());
     if let Some(envoy) = &tools.envoy {
         cargo.env("MTLSNOOP_ENVOY", envoy);
     }
@@ -248,10 +243,10 @@ mod tests {
 
     #[test]
     fn no_test_target_is_left_out() {
-        let manifest = include_str!("../../tests/Cargo.toml");
-        let mut found: Vec<&str> = manifest
-            .split("[[test]]")
-            .skip(1)
+        let manifests = [include_str!("../../tests/Cargo.toml"), include_str!("../../tests/fuzz/Cargo.toml")];
+        let mut found: Vec<&str> = manifests
+            .iter()
+            .flat_map(|manifest| manifest.split("[[test]]").skip(1))
             .filter_map(|target| target.split_once("name = \"")?.1.split('"').next())
             .collect();
         found.sort_unstable();

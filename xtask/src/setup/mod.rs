@@ -13,6 +13,7 @@ mod kernel;
 mod linker;
 mod memory;
 mod program;
+mod space;
 mod validator;
 
 pub(crate) use compiler::Compiler;
@@ -55,6 +56,7 @@ pub(crate) struct Tools {
 
 /// Finds or installs everything for this purpose.
 pub(crate) fn ready(workspace: &Workspace, purpose: Purpose) -> Result<Tools> {
+    space::check(workspace, purpose)?;
     let remembered = memory::recall(workspace);
     if remembered.is_none() {
         compiler::honour_wish()?;

@@ -154,13 +154,8 @@ struct Target {
 /// Builds the test programs, and puts together what the machines get beside their kernels.
 fn image(workspace: &Workspace) -> Result<Image> {
     let mut cargo = workspace.cargo();
-    cargo.args([
-        "test",
-        "--no-run",
-        "--message-format=json-render-diagnostics",
-        "--package",
-        "mtlsnoop-tests",
-    ]);
+    // With the whole workspace, as in `cargo xtask test`.
+    cargo.args(["test", "--no-run", "--message-format=json-render-diagnostics", "--workspace"]);
     for test in TESTS {
         cargo.args(["--test", test]);
     }
