@@ -27,9 +27,9 @@ impl Purpose {
     fn target_mib(self) -> u64 {
         match self {
             Self::Build => 1536,
-            Self::Demo => 2560,
+            Self::Demo => 3072,
             Self::Bench => 4096,
-            Self::Test => 8192,
+            Self::Test => 9216,
         }
     }
 }
