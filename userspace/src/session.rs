@@ -1,7 +1,10 @@
 //! What live events go through, the same for `trace` and `agent`: given cluster, Envoys, recording, pipeline, arming; must not know
 //! when it is drained, nor where updates go.
 
-use std::{mem, time::Duration};
+use std::{
+    mem::{self, Discriminant},
+    time::Duration,
+};
 
 use rustc_hash::FxHashMap;
 
@@ -41,8 +44,8 @@ pub struct Session {
     output: Result<(), OutputError>,
     /// Name of the node, once the source told it.
     node: Option<Box<str>>,
-    /// Events by kind.
-    events: FxHashMap<&'static str, u64>,
+    /// How many events there were of a kind, with its name. Not by the name: hashing that would cost more than the rest of this.
+    events: FxHashMap<Discriminant<Event>, (&'static str, u64)>,
 }
 
 impl Session {
@@ -101,7 +104,7 @@ impl Session {
 
     /// How many events there were, by kind.
     pub fn events(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        self.events.iter().map(|(kind, count)| (*kind, *count))
+        self.events.values().copied()
     }
 
     /// The cluster that is around.
@@ -152,7 +155,7 @@ impl Session {
                 began.looks_up = kube.is_some();
                 *node = Some(began.node.clone());
             }
-            *events.entry(event.kind()).or_default() += 1;
+            events.entry(mem::discriminant(&event)).or_insert_with(|| (event.kind(), 0)).1 += 1;
             if let Some(recorder) = recorder {
                 recorder.event(&event);
             }

@@ -3,7 +3,10 @@
 mod key;
 mod one;
 
-use std::{collections::VecDeque, net::SocketAddr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+};
 
 use rustc_hash::FxHashMap;
 
@@ -47,16 +50,29 @@ impl Success<'_> {
     }
 }
 
+/// In which turn an incident came.
+type Turn = u64;
+
+#[derive(Debug)]
+struct Kept {
+    incident: Incident,
+    turn: Turn,
+    /// Under which time it is among those that are due.
+    due: Option<Time>,
+}
+
 /// Findings that are not resolved, or were a short while ago.
 #[derive(Debug)]
 pub(super) struct Incidents {
-    all: FxHashMap<Key, Incident>,
+    all: FxHashMap<Key, Kept>,
     /// In the order of their coming.
-    order: VecDeque<Key>,
+    order: BTreeMap<Turn, Key>,
+    /// The turn of the next one that comes.
+    next: Turn,
     /// By the addresses that fail.
     by_server: FxHashMap<SocketAddr, Vec<Key>>,
-    /// When failures that were not said are to be said, or sooner; none if there are none.
-    due: Option<Time>,
+    /// Those with failures that were not said, and when these are to be said.
+    due: BTreeSet<(Time, Turn)>,
     limit: usize,
     said: u64,
     resolved: u64,
@@ -67,9 +83,10 @@ impl Incidents {
     pub(super) fn new(limit: usize) -> Self {
         Self {
             all: FxHashMap::default(),
-            order: VecDeque::new(),
+            order: BTreeMap::new(),
+            next: 0,
             by_server: FxHashMap::default(),
-            due: None,
+            due: BTreeSet::new(),
             limit: limit.max(1),
             said: 0,
             resolved: 0,
@@ -94,8 +111,8 @@ impl Incidents {
     /// An attempt failed. Tells under which key it is kept.
     pub(super) fn failed(&mut self, judged: Judged, updates: &mut Vec<Update>) -> Key {
         let (key, server) = (Key::of(&judged), judged.finding.server.address);
-        let is_new = if let Some(incident) = self.all.get_mut(&key) {
-            incident.failed_again(judged)
+        let is_new = if let Some(kept) = self.all.get_mut(&key) {
+            kept.incident.failed_again(judged)
         } else {
             self.insert(key.clone(), Incident::new(judged));
             true
@@ -103,7 +120,9 @@ impl Incidents {
         if is_new {
             self.by_server.entry(server).or_default().push(key.clone());
         }
-        if let Some(incident) = self.all.get_mut(&key).filter(|incident| incident.is_due(is_new)) {
+        if let Some(Kept { incident, .. }) = self.all.get_mut(&key)
+            && incident.is_due(is_new)
+        {
             self.said += u64::from(!incident.is_said());
             updates.push(Update::Finding(Box::new(incident.say())));
         }
@@ -141,20 +160,32 @@ impl Incidents {
         key
     }
 
+    /// To be called when it may have become due, or be so no longer.
     fn await_due(&mut self, key: &Key) {
-        let due = self.all.get(key).and_then(Incident::due);
-        self.due = self.due.into_iter().chain(due).min();
+        let Some(Kept { incident, turn, due: awaited }) = self.all.get_mut(key) else { return };
+        let due = incident.due();
+        if due != *awaited {
+            self.due.extend(due.map(|due| (due, *turn)));
+            if let Some(before) = std::mem::replace(awaited, due) {
+                self.due.remove(&(before, *turn));
+            }
+        }
     }
 
     fn insert(&mut self, key: Key, incident: Incident) {
         self.make_room();
-        self.order.push_back(key.clone());
-        self.all.insert(key, incident);
+        let turn = self.next;
+        self.next += 1;
+        self.order.insert(turn, key.clone());
+        self.all.insert(key, Kept { incident, turn, due: None });
     }
 
     fn remove(&mut self, key: &Key) -> Option<Incident> {
-        let incident = self.all.remove(key)?;
-        self.order.retain(|other| other != key);
+        let Kept { incident, turn, due } = self.all.remove(key)?;
+        self.order.remove(&turn);
+        if let Some(due) = due {
+            self.due.remove(&(due, turn));
+        }
         for server in incident.failing() {
             self.forget(*server, key);
         }
@@ -174,8 +205,8 @@ impl Incidents {
     /// The attempts that were said without the configuration of their proxy, which is known now; each once.
     pub(super) fn take_configured(&mut self, heard: &Heard) -> Vec<(Key, Held)> {
         let mut taken = Vec::new();
-        for key in &self.order {
-            let held = self.all.get_mut(key).and_then(|incident| incident.take_configured(heard));
+        for key in self.order.values() {
+            let held = self.all.get_mut(key).and_then(|kept| kept.incident.take_configured(heard));
             taken.extend(held.map(|held| (key.clone(), *held)));
         }
         taken
@@ -183,7 +214,7 @@ impl Incidents {
 
     /// An Envoy's configuration became known: everything that was said may have more evidence.
     pub(super) fn heard(&mut self, heard: &Heard, now: Time, updates: &mut Vec<Update>) {
-        for key in &self.order {
+        for key in self.order.values() {
             hear(self.all.get_mut(key), heard, now, updates);
         }
     }
@@ -192,7 +223,7 @@ impl Incidents {
         if self.all.len() < self.limit {
             return;
         }
-        if let Some(oldest) = self.order.front().cloned() {
+        if let Some(oldest) = self.order.values().next().cloned() {
             self.remove(&oldest);
         }
     }
@@ -204,7 +235,7 @@ impl Incidents {
         let keys: Vec<Key> =
             keys.iter().filter(|key| key.client == client && success.mends(key.code)).cloned().collect();
         for key in keys {
-            let Some(incident) = self.all.get_mut(&key) else { continue };
+            let Some(Kept { incident, .. }) = self.all.get_mut(&key) else { continue };
             if !incident.is_mended_by(success) {
                 continue;
             }
@@ -212,6 +243,7 @@ impl Incidents {
                 self.resolved += 1;
                 updates.push(Update::Resolved(Box::new(resolved)));
             }
+            self.await_due(&key);
             self.forget(success.server, &key);
         }
     }
@@ -227,35 +259,39 @@ impl Incidents {
 
     /// Time passed: says the counts of what goes on, also where nothing fails just now.
     pub(super) fn tick(&mut self, now: Time, updates: &mut Vec<Update>) {
-        if self.due.is_some_and(|due| due <= now) {
-            self.say_due(now, now, updates);
+        if self.due.first().is_some_and(|(due, _)| *due <= now) {
+            let later = self.due.split_off(&(now, Turn::MAX));
+            let due = std::mem::replace(&mut self.due, later);
+            self.say(due, now, updates);
         }
     }
 
     /// Says the last counts of what is still wrong.
     pub(super) fn finish(&mut self, now: Time, updates: &mut Vec<Update>) {
-        self.say_due(Time(u64::MAX), now, updates);
+        let due = std::mem::take(&mut self.due);
+        self.say(due, now, updates);
     }
 
-    /// Says what is due until then.
-    fn say_due(&mut self, until: Time, now: Time, updates: &mut Vec<Update>) {
-        self.due = None;
-        for key in &self.order {
-            let Some(incident) = self.all.get_mut(key) else { continue };
-            let Some(due) = incident.due() else { continue };
-            if due <= until {
-                self.said += u64::from(!incident.is_said());
-                updates.push(Update::Finding(Box::new(incident.say_at(now))));
-            } else {
-                self.due = self.due.into_iter().chain([due]).min();
+    /// Says what was due, in the order of its coming.
+    fn say(&mut self, due: BTreeSet<(Time, Turn)>, now: Time, updates: &mut Vec<Update>) {
+        let turns: BTreeSet<Turn> = due.into_iter().map(|(_, turn)| turn).collect();
+        for turn in turns {
+            let kept = self.order.get(&turn).and_then(|key| self.all.get_mut(key));
+            let Some(Kept { incident, due, .. }) = kept else { continue };
+            *due = None;
+            // It may have been said since, because an Envoy said something of it.
+            if incident.due().is_none() {
+                continue;
             }
+            self.said += u64::from(!incident.is_said());
+            updates.push(Update::Finding(Box::new(incident.say_at(now))));
         }
     }
 }
 
 /// Says it once more, if there is evidence of a new kind.
-fn hear(incident: Option<&mut Incident>, heard: &Heard, now: Time, updates: &mut Vec<Update>) {
-    if let Some(incident) = incident
+fn hear(kept: Option<&mut Kept>, heard: &Heard, now: Time, updates: &mut Vec<Update>) {
+    if let Some(Kept { incident, .. }) = kept
         && incident.hears(heard)
     {
         updates.push(Update::Finding(Box::new(incident.say_at(now))));
