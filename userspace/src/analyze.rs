@@ -68,12 +68,12 @@ fn replay_into(
             progress.set(source.offset());
         }
         let mut taken = Ok(());
-        let mut take = |event: Event| {
+        let mut take = |event: &Event| {
             if taken.is_ok() {
-                taken = pipeline.event(&event);
+                taken = pipeline.event(event);
             }
         };
-        cluster.pass(event, &mut |event| envoys.pass(event, &mut take));
+        cluster.pass(&event, &mut |event| envoys.pass(event, &mut take));
         taken?;
         if is_interrupted.load(Ordering::Relaxed) {
             source.stop();

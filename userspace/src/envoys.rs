@@ -55,11 +55,11 @@ impl Dumps {
     }
 
     /// They were there before anything that is seen, after the beginning.
-    fn pass(&self, beginning: Event, on: &mut dyn FnMut(Event)) {
+    fn pass(&self, beginning: &Event, on: &mut dyn FnMut(&Event)) {
         let time = beginning.time();
         on(beginning);
         for dump in &self.0 {
-            on(Event::EnvoyClusters(Box::new(ClustersSeen { time, ..dump.clone() })));
+            on(&Event::EnvoyClusters(Box::new(ClustersSeen { time, ..dump.clone() })));
         }
     }
 }
@@ -81,7 +81,7 @@ impl ToldBefore {
     }
 
     /// Passes an event on, with what was said until shortly after it.
-    pub fn pass(&mut self, event: Event, on: &mut dyn FnMut(Event)) {
+    pub fn pass(&mut self, event: &Event, on: &mut dyn FnMut(&Event)) {
         let now = event.time();
         let is_first = self.first.is_none();
         let first = *self.first.get_or_insert(now);
@@ -94,7 +94,7 @@ impl ToldBefore {
         on(event);
     }
 
-    fn hand_over(&mut self, first: Time, now: Time, on: &mut dyn FnMut(Event)) {
+    fn hand_over(&mut self, first: Time, now: Time, on: &mut dyn FnMut(&Event)) {
         self.logs.retain_mut(|log| match hand_over(log, first, now, on) {
             Ok(()) => true,
             Err(error) => {
@@ -124,12 +124,12 @@ fn hand_over(
     log: &mut Reader,
     first: Time,
     now: Time,
-    on: &mut dyn FnMut(Event),
+    on: &mut dyn FnMut(&Event),
 ) -> Result<(), envoy_log::Error> {
     while log.peek()?.is_some_and(|entry| entry.ended() <= now + AHEAD_NS) {
         let Some(entry) = log.take()? else { break };
         if first <= entry.ended() + BEFORE_NS {
-            on(Event::EnvoyLog(Box::new(LogEntry { time: now, ..entry })));
+            on(&Event::EnvoyLog(Box::new(LogEntry { time: now, ..entry })));
         }
     }
     Ok(())
@@ -167,7 +167,7 @@ impl ToldLive {
     }
 
     /// Passes an event of the kernel on, after the beginning with the dumps.
-    pub fn pass(&self, event: Event, on: &mut dyn FnMut(Event)) {
+    pub fn pass(&self, event: &Event, on: &mut dyn FnMut(&Event)) {
         match event {
             Event::Began(_) => self.dumps.pass(event, on),
             other => on(other),
@@ -311,9 +311,9 @@ mod tests {
             Event::Tick(BEGAN + 61 * SECOND_NS - AHEAD_NS),
             Event::Tick(BEGAN + 90 * SECOND_NS),
         ] {
-            told.pass(event, &mut |event| {
+            told.pass(&event, &mut |event| {
                 assert!(event.time() <= BEGAN + 90 * SECOND_NS, "nothing makes time pass");
-                passed.push(named(&event));
+                passed.push(named(event));
             });
         }
         assert_eq!(passed, ["began", "dump", "early", "1", "began", "later", "31", "90"]);

@@ -44,15 +44,17 @@ impl GivenCluster {
     }
 
     /// Passes an event of the source on, with what is given right after the beginning.
-    pub fn pass(&self, event: Event, on: &mut dyn FnMut(Event)) {
+    pub fn pass(&self, event: &Event, on: &mut dyn FnMut(&Event)) {
         match (self, event) {
             (Self::Nothing | Self::Objects(_), Event::Cluster(_)) => {}
             (Self::Objects(cluster), Event::Began(began)) => {
-                let time = began.time;
-                on(Event::Began(began));
-                on(Event::Cluster(Box::new(ClusterSeen { time, cluster: Cluster::clone(cluster) })));
+                on(event);
+                on(&Event::Cluster(Box::new(ClusterSeen {
+                    time: began.time,
+                    cluster: Cluster::clone(cluster),
+                })));
             }
-            (_, event) => on(event),
+            _ => on(event),
         }
     }
 }
@@ -94,8 +96,8 @@ mod tests {
             ),
         ] {
             let mut passed = Vec::new();
-            for event in source.clone() {
-                given.pass(event, &mut |event| passed.push(event));
+            for event in &source {
+                given.pass(event, &mut |event| passed.push(event.clone()));
             }
             assert_eq!(passed, expected, "{given:?}");
         }

@@ -146,24 +146,24 @@ impl Session {
         }
     }
 
-    fn event(&mut self, event: Event) {
+    fn event(&mut self, mut event: Event) {
         self.now = self.now.max(event.time());
         let Self { parts, output, node, events, .. } = self;
         let Parts { cluster, kube, envoys, recorder, pipeline, .. } = parts;
-        let mut take = |mut event: Event| {
-            if let Event::Began(began) = &mut event {
-                began.looks_up = kube.is_some();
-                *node = Some(began.node.clone());
-            }
-            events.entry(mem::discriminant(&event)).or_insert_with(|| (event.kind(), 0)).1 += 1;
+        if let Event::Began(began) = &mut event {
+            began.looks_up = kube.is_some();
+            *node = Some(began.node.clone());
+        }
+        let mut take = |event: &Event| {
+            events.entry(mem::discriminant(event)).or_insert_with(|| (event.kind(), 0)).1 += 1;
             if let Some(recorder) = recorder {
-                recorder.event(&event);
+                recorder.event(event);
             }
             if output.is_ok() {
-                *output = pipeline.event(&event);
+                *output = pipeline.event(event);
             }
         };
-        cluster.pass(event, &mut |event| envoys.pass(event, &mut take));
+        cluster.pass(&event, &mut |event| envoys.pass(event, &mut take));
     }
 
     /// Everything of a drain is readable after it: a finding by who waits for it, the recording even if we are killed.
