@@ -45,9 +45,11 @@ const FAILING: u32 = 15;
 /// Each so often one of them is replaced.
 const LIFE: Duration = Duration::from_secs(6);
 const SAMPLE: Duration = Duration::from_secs(1);
-/// The part of the time in which caches fill and findings begin, which tells nothing of growth: what is remembered
-/// longest is forgotten after ten minutes.
-const WARM_UP: f64 = 0.5;
+/// The time in which caches fill and findings begin, which tells nothing of growth: what is remembered longest is
+/// forgotten after ten minutes, and until the allocator finds room for what comes in what went takes some minutes more.
+const WARM_UP: Duration = Duration::from_mins(13);
+/// Of a shorter soak it is this part.
+const WARM_UP_PART: f64 = 2.0 / 3.0;
 /// How long the mean of samples is taken for one.
 const STRETCH: Duration = Duration::from_mins(1);
 /// Connections that are on their way when the counting ends.
@@ -96,10 +98,10 @@ pub(crate) fn measure(duration: Duration, cpus: &Cpus) -> Result<Soak> {
 }
 
 fn growth(samples: &[Sample], seconds: f64) -> Option<Estimate> {
-    let settled: Vec<Sample> =
-        samples.iter().copied().filter(|sample| sample.seconds >= WARM_UP * seconds).collect();
+    let warm_up = WARM_UP.as_secs_f64().min(WARM_UP_PART * seconds);
+    let settled: Vec<Sample> = samples.iter().copied().filter(|sample| sample.seconds >= warm_up).collect();
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "minutes of hours")]
-    let stretches = ((1.0 - WARM_UP) * seconds / STRETCH.as_secs_f64()) as usize;
+    let stretches = ((seconds - warm_up) / STRETCH.as_secs_f64()) as usize;
     trend::slope(&settled, stretches.max(5))
 }
 
@@ -216,7 +218,7 @@ impl Soak {
         if let Some(Estimate { value, error }) = self.growth_kib_h() {
             // Two standard errors are 95 % of a normal distribution.
             lines.push(format!(
-                "  growth in the second half: {value:.0} ±{error:.0} KiB an hour; with 95 % confidence at most {:.0}",
+                "  growth after the warm-up: {value:.0} ±{error:.0} KiB an hour; with 95 % confidence at most {:.0}",
                 value + 2.0 * error
             ));
         }

@@ -48,8 +48,10 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             max_flows: 262_144,
-            max_destinations: 16_384,
-            max_findings: 4096,
+            // Half of what a hash table can hold: where keys come and go, a fuller one grows sooner or later, and never again
+            // becomes smaller.
+            max_destinations: 14_336,
+            max_findings: 3584,
             connections: Connections::Suspect,
             suspects: false,
         }

@@ -55,8 +55,8 @@ type Turn = u64;
 
 #[derive(Debug)]
 struct Kept {
+    key: Key,
     incident: Incident,
-    turn: Turn,
     /// Under which time it is among those that are due.
     due: Option<Time>,
 }
@@ -64,13 +64,13 @@ struct Kept {
 /// Findings that are not resolved, or were a short while ago.
 #[derive(Debug)]
 pub(super) struct Incidents {
-    all: FxHashMap<Key, Kept>,
     /// In the order of their coming.
-    order: BTreeMap<Turn, Key>,
+    all: BTreeMap<Turn, Kept>,
     /// The turn of the next one that comes.
     next: Turn,
+    turns: FxHashMap<Key, Turn>,
     /// By the addresses that fail.
-    by_server: FxHashMap<SocketAddr, Vec<Key>>,
+    by_server: FxHashMap<SocketAddr, Vec<Turn>>,
     /// Those with failures that were not said, and when these are to be said.
     due: BTreeSet<(Time, Turn)>,
     limit: usize,
@@ -82,9 +82,9 @@ impl Incidents {
     /// At most `limit` at a time; the oldest is forgotten first.
     pub(super) fn new(limit: usize) -> Self {
         Self {
-            all: FxHashMap::default(),
-            order: BTreeMap::new(),
+            all: BTreeMap::new(),
             next: 0,
+            turns: FxHashMap::default(),
             by_server: FxHashMap::default(),
             due: BTreeSet::new(),
             limit: limit.max(1),
@@ -111,22 +111,23 @@ impl Incidents {
     /// An attempt failed. Tells under which key it is kept.
     pub(super) fn failed(&mut self, judged: Judged, updates: &mut Vec<Update>) -> Key {
         let (key, server) = (Key::of(&judged), judged.finding.server.address);
-        let is_new = if let Some(kept) = self.all.get_mut(&key) {
-            kept.incident.failed_again(judged)
-        } else {
-            self.insert(key.clone(), Incident::new(judged));
-            true
+        let (turn, is_new) = match self.known(&key) {
+            Some((turn, incident)) => {
+                let is_new = incident.failed_again(judged);
+                if is_new {
+                    self.by_server.entry(server).or_default().push(turn);
+                }
+                (turn, is_new)
+            }
+            None => (self.insert(key.clone(), Incident::new(judged)), true),
         };
-        if is_new {
-            self.by_server.entry(server).or_default().push(key.clone());
-        }
-        if let Some(Kept { incident, .. }) = self.all.get_mut(&key)
+        if let Some(Kept { incident, .. }) = self.all.get_mut(&turn)
             && incident.is_due(is_new)
         {
             self.said += u64::from(!incident.is_said());
             updates.push(Update::Finding(Box::new(incident.say())));
         }
-        self.await_due(&key);
+        self.await_due(turn);
         key
     }
 
@@ -148,46 +149,65 @@ impl Incidents {
             let is_news = before.complete(judged);
             (before, is_news)
         };
-        for server in incident.failing() {
-            self.by_server.entry(*server).or_default().push(key.clone());
-        }
         if is_news {
             self.said += u64::from(!incident.is_said());
             updates.push(Update::Finding(Box::new(incident.say_at(now))));
         }
-        self.insert(key.clone(), incident);
-        self.await_due(&key);
+        let turn = self.insert(key.clone(), incident);
+        self.await_due(turn);
         key
     }
 
     /// To be called when it may have become due, or be so no longer.
-    fn await_due(&mut self, key: &Key) {
-        let Some(Kept { incident, turn, due: awaited }) = self.all.get_mut(key) else { return };
+    fn await_due(&mut self, turn: Turn) {
+        let Some(Kept { incident, due: awaited, .. }) = self.all.get_mut(&turn) else { return };
         let due = incident.due();
         if due != *awaited {
-            self.due.extend(due.map(|due| (due, *turn)));
+            self.due.extend(due.map(|due| (due, turn)));
             if let Some(before) = std::mem::replace(awaited, due) {
-                self.due.remove(&(before, *turn));
+                self.due.remove(&(before, turn));
             }
         }
     }
 
-    fn insert(&mut self, key: Key, incident: Incident) {
+    fn known(&mut self, key: &Key) -> Option<(Turn, &mut Incident)> {
+        let turn = *self.turns.get(key)?;
+        self.all.get_mut(&turn).map(|kept| (turn, &mut kept.incident))
+    }
+
+    fn insert(&mut self, key: Key, incident: Incident) -> Turn {
         self.make_room();
         let turn = self.next;
         self.next += 1;
-        self.order.insert(turn, key.clone());
-        self.all.insert(key, Kept { incident, turn, due: None });
+        for server in incident.failing() {
+            self.by_server.entry(*server).or_default().push(turn);
+        }
+        self.turns.insert(key.clone(), turn);
+        self.all.insert(turn, Kept { key, incident, due: None });
+        turn
+    }
+
+    fn make_room(&mut self) {
+        if self.all.len() >= self.limit
+            && let Some(oldest) = self.all.first_key_value().map(|(turn, _)| *turn)
+        {
+            self.take(oldest);
+        }
     }
 
     fn remove(&mut self, key: &Key) -> Option<Incident> {
-        let Kept { incident, turn, due } = self.all.remove(key)?;
-        self.order.remove(&turn);
+        let turn = *self.turns.get(key)?;
+        self.take(turn)
+    }
+
+    fn take(&mut self, turn: Turn) -> Option<Incident> {
+        let Kept { key, incident, due } = self.all.remove(&turn)?;
+        self.turns.remove(&key);
         if let Some(due) = due {
             self.due.remove(&(due, turn));
         }
         for server in incident.failing() {
-            self.forget(*server, key);
+            self.forget(*server, turn);
         }
         Some(incident)
     }
@@ -196,8 +216,10 @@ impl Incidents {
     pub(super) fn heard_of(&mut self, heard: &Heard, entry: &LogEntry, now: Time, updates: &mut Vec<Update>) {
         let downstream = entry.downstream_local.filter(|local| entry.upstream_host != Some(*local));
         for server in [entry.upstream_host, downstream].into_iter().flatten() {
-            for key in self.by_server.get(&server).into_iter().flatten() {
-                hear(self.all.get_mut(key), heard, now, updates);
+            for turn in self.by_server.get(&server).into_iter().flatten() {
+                if let Some(kept) = self.all.get_mut(turn) {
+                    hear(kept, heard, now, updates);
+                }
             }
         }
     }
@@ -205,53 +227,41 @@ impl Incidents {
     /// The attempts that were said without the configuration of their proxy, which is known now; each once.
     pub(super) fn take_configured(&mut self, heard: &Heard) -> Vec<(Key, Held)> {
         let mut taken = Vec::new();
-        for key in self.order.values() {
-            let held = self.all.get_mut(key).and_then(|kept| kept.incident.take_configured(heard));
-            taken.extend(held.map(|held| (key.clone(), *held)));
+        for Kept { key, incident, .. } in self.all.values_mut() {
+            taken.extend(incident.take_configured(heard).map(|held| (key.clone(), *held)));
         }
         taken
     }
 
     /// An Envoy's configuration became known: everything that was said may have more evidence.
     pub(super) fn heard(&mut self, heard: &Heard, now: Time, updates: &mut Vec<Update>) {
-        for key in self.order.values() {
-            hear(self.all.get_mut(key), heard, now, updates);
-        }
-    }
-
-    fn make_room(&mut self) {
-        if self.all.len() < self.limit {
-            return;
-        }
-        if let Some(oldest) = self.order.values().next().cloned() {
-            self.remove(&oldest);
+        for kept in self.all.values_mut() {
+            hear(kept, heard, now, updates);
         }
     }
 
     /// A client reached a destination.
     pub(super) fn succeeded(&mut self, success: &Success<'_>, updates: &mut Vec<Update>) {
-        let Some(keys) = self.by_server.get(&success.server) else { return };
+        let Some(turns) = self.by_server.get(&success.server) else { return };
         let client = ClientKey::of(success.client, success.owner);
-        let keys: Vec<Key> =
-            keys.iter().filter(|key| key.client == client && success.mends(key.code)).cloned().collect();
-        for key in keys {
-            let Some(Kept { incident, .. }) = self.all.get_mut(&key) else { continue };
-            if !incident.is_mended_by(success) {
+        for turn in turns.clone() {
+            let Some(Kept { key, incident, .. }) = self.all.get_mut(&turn) else { continue };
+            if key.client != client || !success.mends(key.code) || !incident.is_mended_by(success) {
                 continue;
             }
             if let Some(resolved) = incident.reached(success) {
                 self.resolved += 1;
                 updates.push(Update::Resolved(Box::new(resolved)));
             }
-            self.await_due(&key);
-            self.forget(success.server, &key);
+            self.await_due(turn);
+            self.forget(success.server, turn);
         }
     }
 
-    fn forget(&mut self, server: SocketAddr, key: &Key) {
-        if let Some(keys) = self.by_server.get_mut(&server) {
-            keys.retain(|other| other != key);
-            if keys.is_empty() {
+    fn forget(&mut self, server: SocketAddr, turn: Turn) {
+        if let Some(turns) = self.by_server.get_mut(&server) {
+            turns.retain(|other| *other != turn);
+            if turns.is_empty() {
                 self.by_server.remove(&server);
             }
         }
@@ -276,8 +286,7 @@ impl Incidents {
     fn say(&mut self, due: BTreeSet<(Time, Turn)>, now: Time, updates: &mut Vec<Update>) {
         let turns: BTreeSet<Turn> = due.into_iter().map(|(_, turn)| turn).collect();
         for turn in turns {
-            let kept = self.order.get(&turn).and_then(|key| self.all.get_mut(key));
-            let Some(Kept { incident, due, .. }) = kept else { continue };
+            let Some(Kept { incident, due, .. }) = self.all.get_mut(&turn) else { continue };
             *due = None;
             // It may have been said since, because an Envoy said something of it.
             if incident.due().is_none() {
@@ -290,10 +299,8 @@ impl Incidents {
 }
 
 /// Says it once more, if there is evidence of a new kind.
-fn hear(kept: Option<&mut Kept>, heard: &Heard, now: Time, updates: &mut Vec<Update>) {
-    if let Some(Kept { incident, .. }) = kept
-        && incident.hears(heard)
-    {
-        updates.push(Update::Finding(Box::new(incident.say_at(now))));
+fn hear(kept: &mut Kept, heard: &Heard, now: Time, updates: &mut Vec<Update>) {
+    if kept.incident.hears(heard) {
+        updates.push(Update::Finding(Box::new(kept.incident.say_at(now))));
     }
 }
