@@ -1,7 +1,7 @@
 //! Failed attempts that are held until what they need to know of the cluster was looked up, and those that were told
 //! without it; must not know how they are judged. Pure, bounded.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 
 use crate::{
     attempt::Leg,
@@ -85,10 +85,11 @@ impl Held {
     }
 }
 
-/// All that are held, oldest first.
+/// All that are held.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
-    held: VecDeque<Held>,
+    /// In the order of their coming.
+    held: BTreeMap<u64, Held>,
 }
 
 impl Waiting {
@@ -98,39 +99,30 @@ impl Waiting {
         if let Some(said) = &held.said {
             self.forget(said);
         }
-        self.held.push_back(held);
-        if self.held.len() > MAX_HELD { self.held.pop_front() } else { None }
+        let turn = self.held.last_key_value().map_or(0, |(last, _)| last + 1);
+        self.held.insert(turn, held);
+        if self.held.len() > MAX_HELD { self.held.pop_first().map(|(_, oldest)| oldest) } else { None }
     }
 
     /// Forgets those that were said so: another attempt stands for them.
     pub(super) fn forget(&mut self, said: &Key) {
-        self.held.retain(|held| held.said.as_ref() != Some(said));
+        self.held.retain(|_, held| held.said.as_ref() != Some(said));
     }
 
-    /// Holds on to one that was taken, behind those that were put back before it.
-    pub(super) fn put_back(&mut self, held: Held) {
-        self.held.push_back(held);
-    }
-
-    /// Takes all of them, but those that are over.
-    pub(super) fn take(&mut self, now: Time) -> VecDeque<Held> {
-        let mut all = std::mem::take(&mut self.held);
-        all.retain(|held| !held.is_over(now));
-        all
-    }
-
-    /// Nothing is held.
-    pub(super) fn is_empty(&self) -> bool {
-        self.held.is_empty()
+    /// Takes those that are ready, oldest first, and forgets those that are over.
+    pub(super) fn take_ready(&mut self, now: Time, is_ready: impl Fn(&Held) -> bool) -> Vec<Held> {
+        let is_taken = |held: &Held| held.is_over(now) || is_ready(held);
+        let taken = self.held.extract_if(.., |_, held| is_taken(held)).map(|(_, held)| held);
+        taken.filter(|held| !held.is_over(now)).collect()
     }
 
     /// There is one that was not said yet and has waited long enough.
     pub(super) fn has_due(&self, now: Time) -> bool {
-        self.held.iter().any(|held| held.said.is_none() && held.is_due(now))
+        self.held.values().any(|held| held.said.is_none() && held.is_due(now))
     }
 
     /// What those that were said without it still want to know.
     pub(super) fn missing(&self) -> impl Iterator<Item = &Lookup> {
-        self.held.iter().filter(|held| held.said.is_some()).flat_map(|held| &held.lookups)
+        self.held.values().filter(|held| held.said.is_some()).flat_map(|held| &held.lookups)
     }
 }

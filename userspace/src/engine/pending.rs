@@ -97,21 +97,16 @@ impl Engine {
 
     /// Says what is held and waits for nothing any more; `is_last`: whatever it waits for.
     pub(super) fn tell_held(&mut self, is_last: bool, updates: &mut Vec<Update>) {
-        if self.waiting.is_empty() {
-            return;
-        }
-        for held in self.waiting.take(self.now) {
-            let is_awaited = held.lookups.iter().any(|lookup| self.lookups.answer(lookup) == Answer::Awaited);
-            let is_settled = held.lookups.iter().all(|lookup| self.lookups.answer(lookup) == Answer::Known);
-            let is_ready = match held.said {
-                Some(_) => is_settled,
-                None => is_last || !is_awaited || held.is_due(self.now),
-            };
-            if is_ready {
-                self.tell(held, updates);
-            } else {
-                self.waiting.put_back(held);
+        let (now, lookups) = (self.now, &self.lookups);
+        let ready = self.waiting.take_ready(now, |held| {
+            let mut answers = held.lookups.iter().map(|lookup| lookups.answer(lookup));
+            match held.said {
+                Some(_) => answers.all(|answer| answer == Answer::Known),
+                None => is_last || held.is_due(now) || answers.all(|answer| answer != Answer::Awaited),
             }
+        });
+        for held in ready {
+            self.tell(held, updates);
         }
     }
 

@@ -31,9 +31,10 @@ pub struct Settings {
 
 impl Settings {
     /// What suits a node: nothing that is only possible, because an Event that is wrong costs the trust in all of them; and
-    /// no more than an API server takes from thousands of nodes.
+    /// no more than an API server takes from thousands of nodes. What is kept in mind is half of what a hash table can hold,
+    /// so that it never grows while Events come and go.
     pub fn of_node(node: &str) -> Self {
-        Self { node: node.into(), least: Confidence::Likely, per_minute: 20, limit: 1024 }
+        Self { node: node.into(), least: Confidence::Likely, per_minute: 20, limit: 896 }
     }
 }
 

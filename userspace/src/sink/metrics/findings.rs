@@ -15,7 +15,7 @@ use crate::{
     update::{Finding, Party, Resolved},
 };
 
-/// Findings are told apart up to this many, as the core keeps; with more, the oldest is counted anew when it is said again.
+/// Findings are told apart up to this many, some more than the core keeps; with more, the oldest is counted anew when it is said again.
 const KNOWN_MAX: usize = 4096;
 
 /// Counts of findings.

@@ -44,7 +44,8 @@ impl Default for Limits {
             most_services: 65_536,
             most_slices: 131_072,
             most_istio: 16_384,
-            most_kept: 8192,
+            // Half of what a hash table can hold, so that it never grows while objects come and go.
+            most_kept: 7168,
             lookups_per_second: 5,
             lookup_burst: 20,
             most_waiting: 256,
