@@ -167,10 +167,15 @@ fn covers(local: SocketAddr, address: SocketAddr) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::net::{IpAddr, SocketAddr};
+
     use super::{Destination, Exchange, Listeners};
-    use crate::event::{
-        socket::{Listener, Owner},
-        time::Time,
+    use crate::{
+        engine::Settings,
+        event::{
+            socket::{Listener, Owner},
+            time::Time,
+        },
     };
 
     const OURS: u32 = 7;
@@ -206,5 +211,19 @@ mod tests {
         for (name, home, within, listener, expected) in table {
             assert_eq!(is_kept(home, within, listener), expected, "{name}");
         }
+    }
+
+    #[test]
+    fn knowledge_takes_no_more_room_while_destinations_come_and_go() {
+        let limit = u32::try_from(Settings::default().max_destinations).unwrap();
+        let mut listeners = Listeners::new(limit as usize);
+        let mut learn = |number: u32| {
+            let address = SocketAddr::new(IpAddr::from(number.to_be_bytes()), 6379);
+            let exchange = Exchange { time: Time::default(), client: address, protocol: None };
+            listeners.greeted(Destination { address, within: None }, exchange);
+            listeners.knowledge.capacity()
+        };
+        let most_room = (0..20 * limit).map(&mut learn).max().unwrap();
+        assert_eq!((listeners.knowledge.len(), most_room), (limit as usize, 2 * limit as usize));
     }
 }
