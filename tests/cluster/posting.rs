@@ -184,6 +184,8 @@ pub(crate) fn failed(first: u64, last: u64, count: u64) -> Update {
         last_seen: at(last),
         addresses: vec![],
         incomplete: false,
+        incident: first,
+        newly_failed: 1,
     }))
 }
 
@@ -199,5 +201,8 @@ pub(crate) fn works(first: u64, now: u64, count: u64) -> Update {
         first_seen: at(first),
         last_seen: at(now - 1),
         evidence: vec![],
+        confidence: Confidence::Likely,
+        incident: first,
+        newly_failed: 0,
     }))
 }

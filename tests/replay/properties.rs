@@ -1,6 +1,11 @@
 //! What holds for every stream of events: no panic, sums that add up, and verdicts that do not depend on how a hello was cut.
 
-use std::{ops::Range, sync::LazyLock};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    ops::Range,
+    sync::LazyLock,
+};
 
 use bytes::Bytes;
 use mtlsnoop::{
@@ -36,6 +41,38 @@ fn every_story_adds_up() {
         let (_, summary) = replay(events, Settings::default());
         assert_adds_up(&summary, name);
     }
+}
+
+/// What was told of an incident.
+#[derive(Default)]
+struct Told {
+    failed: u64,
+    servers: BTreeSet<SocketAddr>,
+}
+
+#[test]
+fn every_failed_attempt_is_told_once_by_the_same_incident() {
+    let mut with_several_servers = 0;
+    for Known { name, events } in STORIES.iter() {
+        let mut incidents: BTreeMap<u64, Told> = BTreeMap::new();
+        for update in replay(events, Settings::default()).0 {
+            let (incident, newly_failed, count, server) = match update {
+                Update::Finding(finding) => {
+                    (finding.incident, finding.newly_failed, finding.count, finding.server.address)
+                }
+                Update::Resolved(resolved) => {
+                    (resolved.incident, resolved.newly_failed, resolved.count, resolved.server.address)
+                }
+                Update::Connection(_) => continue,
+            };
+            let told = incidents.entry(incident).or_default();
+            told.failed += newly_failed;
+            told.servers.insert(server);
+            assert_eq!(told.failed, count, "{name}: incident {incident}");
+        }
+        with_several_servers += incidents.values().filter(|told| told.servers.len() > 1).count();
+    }
+    assert!(with_several_servers > 0, "in no story an incident concerns several addresses");
 }
 
 /// How many connection ends a source has seen that gives these events: beginnings, or ends where only these are followed.

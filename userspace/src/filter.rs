@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    sink::{Accounting, FindingKey},
+    sink::Accounting,
     update::{Party, Summary, Update},
 };
 
@@ -55,7 +55,8 @@ pub struct Filter {
     hidden_before: u64,
     hidden_findings: u64,
     hidden_resolved: u64,
-    hidden: BTreeSet<FindingKey>,
+    /// Numbers of incidents.
+    hidden: BTreeSet<u64>,
 }
 
 impl Filter {
@@ -92,7 +93,7 @@ impl Filter {
             Update::Connection(connection) if connection.began_before => self.hidden_before += 1,
             Update::Connection(_) => self.hidden_connections += 1,
             Update::Finding(finding) => {
-                if self.hidden.insert((&**finding).into()) {
+                if self.hidden.insert(finding.incident) {
                     self.hidden_findings += 1;
                 }
                 if self.hidden.len() > HIDDEN_MAX {
@@ -100,7 +101,7 @@ impl Filter {
                 }
             }
             Update::Resolved(resolved) => {
-                self.hidden.remove(&(&**resolved).into());
+                self.hidden.remove(&resolved.incident);
                 self.hidden_resolved += 1;
             }
         }

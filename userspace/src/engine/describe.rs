@@ -45,6 +45,9 @@ pub(super) fn finding(
         last_seen: case.time,
         addresses: vec![case.server.address],
         incomplete,
+        // Of the incident that it becomes one of.
+        incident: 0,
+        newly_failed: 1,
     }
 }
 

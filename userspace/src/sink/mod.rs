@@ -9,11 +9,11 @@ pub mod record;
 pub(crate) mod samples;
 pub mod terminal;
 
-use std::{io, net::IpAddr};
+use std::io;
 
 use crate::{
     event::{loss::Loss, time::Time},
-    update::{Code, Finding, Resolved, Summary, Update},
+    update::{Summary, Update},
 };
 
 /// Somewhere updates go. What is written depends on the updates alone, so that a replay gives what the live trace gave.
@@ -56,39 +56,5 @@ impl From<Summary> for Accounting {
     fn from(summary: Summary) -> Self {
         let Summary { time, seen, reported, own, open, began_before, findings, resolved, lost } = summary;
         Self { time, seen, reported, filtered: own, open, began_before, findings, resolved, lost }
-    }
-}
-
-/// Tells findings apart: it stays the same from the first time a finding is said until it is resolved.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct FindingKey {
-    first_seen: Time,
-    code: Code,
-    client: IpAddr,
-    server: IpAddr,
-    port: u16,
-}
-
-impl From<&Finding> for FindingKey {
-    fn from(finding: &Finding) -> Self {
-        Self {
-            first_seen: finding.first_seen,
-            code: finding.code,
-            client: finding.client.address.ip(),
-            server: finding.server.address.ip(),
-            port: finding.server.address.port(),
-        }
-    }
-}
-
-impl From<&Resolved> for FindingKey {
-    fn from(resolved: &Resolved) -> Self {
-        Self {
-            first_seen: resolved.first_seen,
-            code: resolved.code,
-            client: resolved.client.address.ip(),
-            server: resolved.server.address.ip(),
-            port: resolved.server.address.port(),
-        }
     }
 }

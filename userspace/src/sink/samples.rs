@@ -115,6 +115,8 @@ pub(crate) fn finding() -> Finding {
         last_seen: BEGIN + SECOND_NS,
         addresses: vec![address("10.1.1.24:6379")],
         incomplete: false,
+        incident: 7,
+        newly_failed: 1,
     }
 }
 
@@ -156,6 +158,9 @@ pub(crate) fn resolved() -> Resolved {
         first_seen: BEGIN + SECOND_NS,
         last_seen: BEGIN + 31 * SECOND_NS,
         evidence: vec!["A plaintext connection was answered with 5 bytes.".into()],
+        confidence: Confidence::Likely,
+        incident: 7,
+        newly_failed: 0,
     }
 }
 

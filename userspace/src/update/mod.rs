@@ -430,6 +430,11 @@ pub struct Finding {
     pub addresses: Vec<SocketAddr>,
     /// Something was lost in the time of the attempt.
     pub incomplete: bool,
+    /// Number of the incident, of those of this run: the same whenever it is said again, also of other addresses of the same
+    /// client and destination. Not written.
+    pub incident: u64,
+    /// Of the failed attempts, those that were not told before. Not written.
+    pub newly_failed: u64,
 }
 
 impl Finding {
@@ -458,6 +463,12 @@ pub struct Resolved {
     pub last_seen: Time,
     /// What showed that it works.
     pub evidence: Vec<Box<str>>,
+    /// How sure it was that something was wrong. Not written.
+    pub confidence: Confidence,
+    /// Number of the incident, as its findings have it. Not written.
+    pub incident: u64,
+    /// Of the failed attempts, those that were not told before. Not written.
+    pub newly_failed: u64,
 }
 
 /// The accounting: `seen` is the sum of all the others but the losses that are not of whole connection ends.

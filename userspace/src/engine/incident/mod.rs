@@ -119,7 +119,7 @@ impl Incidents {
                 }
                 (turn, is_new)
             }
-            None => (self.insert(key.clone(), Incident::new(judged)), true),
+            None => (self.insert(key.clone(), Incident::new(self.next, judged)), true),
         };
         if let Some(Kept { incident, .. }) = self.all.get_mut(&turn)
             && incident.is_due(is_new)

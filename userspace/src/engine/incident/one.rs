@@ -21,6 +21,8 @@ const LONGEST_REPEAT_NS: u64 = 320 * SECOND_NS;
 
 #[derive(Debug)]
 pub(super) struct Incident {
+    /// Also in its finding; this one is not replaced by that of a newer attempt.
+    number: u64,
     finding: Finding,
     actor: Option<Actor>,
     /// The last attempt, of which an Envoy may say something yet.
@@ -31,6 +33,8 @@ pub(super) struct Incident {
     failing: Vec<SocketAddr>,
     /// What was said last; none before anything was said.
     said: Option<Said>,
+    /// Failed attempts that were told.
+    told: u64,
     repeat_ns: u64,
 }
 
@@ -44,10 +48,20 @@ struct Said {
 }
 
 impl Incident {
-    pub(super) fn new(judged: Judged) -> Self {
+    pub(super) fn new(number: u64, judged: Judged) -> Self {
         let Judged { owner, finding, question, unconfigured, .. } = judged;
         let (actor, failing) = (owner.as_ref().map(Actor::of), vec![finding.server.address]);
-        Self { finding, actor, question, unconfigured, failing, said: None, repeat_ns: REPEAT_NS }
+        Self {
+            number,
+            finding,
+            actor,
+            question,
+            unconfigured,
+            failing,
+            said: None,
+            told: 0,
+            repeat_ns: REPEAT_NS,
+        }
     }
 
     /// Takes in a further failure. Whether its address did not fail before.
@@ -92,6 +106,7 @@ impl Incident {
     /// What was taken for something else is the same.
     pub(super) fn absorb(&mut self, other: Self) {
         self.finding.count += other.finding.count;
+        self.told += other.told;
         self.finding.first_seen = self.finding.first_seen.min(other.finding.first_seen);
         add_new(&mut self.finding.addresses, other.finding.addresses);
         add_new(&mut self.failing, other.failing);
@@ -151,7 +166,15 @@ impl Incident {
         self.said = Some(Said { at, count, confidence, was_resolved: false });
         let mut finding = self.finding.clone();
         finding.evidence.extend(self.question.sentences().map(Into::into));
+        (finding.incident, finding.newly_failed) = (self.number, self.tell());
         finding
+    }
+
+    /// Counts all failed attempts as told. Gives how many of them were not.
+    fn tell(&mut self) -> u64 {
+        let newly_failed = self.finding.count.saturating_sub(self.told);
+        self.told = self.finding.count;
+        newly_failed
     }
 
     /// The success is of the same client, and later than the last failure: records of several CPUs may come a little out of
@@ -177,9 +200,10 @@ impl Incident {
         Some(self.resolved(success))
     }
 
-    fn resolved(&self, success: &Success<'_>) -> Resolved {
+    fn resolved(&mut self, success: &Success<'_>) -> Resolved {
+        let newly_failed = self.tell();
         let how = if success.was_tls { "in TLS" } else { "in plaintext" };
-        let Finding { code, cause, server, count, first_seen, last_seen, .. } = &self.finding;
+        let Finding { code, confidence, cause, server, count, first_seen, last_seen, .. } = &self.finding;
         let (address, client) = (success.server, success.exchange.client);
         Resolved {
             time: success.exchange.time,
@@ -191,6 +215,9 @@ impl Incident {
             count: *count,
             first_seen: *first_seen,
             last_seen: *last_seen,
+            confidence: *confidence,
+            incident: self.number,
+            newly_failed,
         }
     }
 }

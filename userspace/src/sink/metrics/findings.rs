@@ -1,22 +1,18 @@
-//! Findings as counts: each is said several times with a growing count, and is active until it is resolved or quiet. It must not know
-//! how it is exported.
+//! Findings as counts: each is said several times, and is active until it is resolved or quiet. It must not know how it is exported.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
     event::time::Time,
-    sink::{
-        FindingKey,
-        metrics::{
-            definition::{FINDINGS, FINDINGS_ACTIVE, FINDINGS_RESOLVED},
-            family::{Family, Labels, Limits, Sample},
-        },
+    sink::metrics::{
+        definition::{FINDINGS, FINDINGS_ACTIVE, FINDINGS_RESOLVED},
+        family::{Family, Labels, Limits, Sample},
     },
     update::{Finding, Party, Resolved},
 };
 
-/// Findings are told apart up to this many, some more than the core keeps; with more, the oldest is counted anew when it is said again.
-const KNOWN_MAX: usize = 4096;
+/// Most incidents that can be active, some more than the core keeps; with more, the oldest are taken for quiet.
+const SAID_MAX: usize = 4096;
 
 /// Counts of findings.
 #[derive(Debug)]
@@ -24,14 +20,13 @@ pub(super) struct Findings {
     limits: Limits,
     pub(super) failed: Family,
     pub(super) resolved: Family,
-    known: BTreeMap<FindingKey, Known>,
+    /// What was said last of each incident, by its number.
+    said: BTreeMap<u64, Said>,
 }
 
 #[derive(Debug)]
-struct Known {
-    /// Attempts that were counted.
-    count: u64,
-    said: Time,
+struct Said {
+    at: Time,
     labels: Labels,
 }
 
@@ -42,31 +37,33 @@ impl Findings {
             limits,
             failed: Family::new(&FINDINGS, limits),
             resolved: Family::new(&FINDINGS_RESOLVED, limits),
-            known: BTreeMap::new(),
+            said: BTreeMap::new(),
         }
     }
 
     /// A finding was said, for the first time or again.
     pub(super) fn found(&mut self, finding: &Finding) {
-        let key = FindingKey::from(finding);
-        let before = self.known.get(&key).map_or(0, |known| known.count);
         let (code, cause) = (finding.code.name(), finding.cause.code);
         let (client, server) = (&finding.client, &finding.server);
         let labels = of_finding([code, cause, finding.confidence.name()], client, server);
-        self.failed.add(labels, finding.count.saturating_sub(before), finding.time);
+        self.failed.add(labels, finding.newly_failed, finding.time);
         let labels = of_finding([code, cause], client, server);
-        self.known.insert(key, Known { count: finding.count, said: finding.time, labels });
-        if self.known.len() > KNOWN_MAX {
-            self.known.pop_first();
+        self.said.insert(finding.incident, Said { at: finding.time, labels });
+        if self.said.len() > SAID_MAX {
+            self.said.pop_first();
         }
     }
 
     /// A finding is over.
     pub(super) fn over(&mut self, resolved: &Resolved) {
-        self.known.remove(&FindingKey::from(resolved));
-        let labels =
-            of_finding([resolved.code.name(), resolved.cause.code], &resolved.client, &resolved.server);
-        self.resolved.add(labels, 1, resolved.time);
+        self.said.remove(&resolved.incident);
+        let (code, cause) = (resolved.code.name(), resolved.cause.code);
+        let (client, server) = (&resolved.client, &resolved.server);
+        if resolved.newly_failed > 0 {
+            let labels = of_finding([code, cause, resolved.confidence.name()], client, server);
+            self.failed.add(labels, resolved.newly_failed, resolved.time);
+        }
+        self.resolved.add(of_finding([code, cause], client, server), 1, resolved.time);
     }
 
     /// Forgets series that did not change for long.
@@ -79,8 +76,8 @@ impl Findings {
     pub(super) fn active(&self, now: Time) -> Vec<Sample> {
         let expiry_ns = u64::try_from(self.limits.expiry.as_nanos()).unwrap_or(u64::MAX);
         let mut active = Family::new(&FINDINGS_ACTIVE, self.limits);
-        for known in self.known.values().filter(|known| now.since_ns(known.said) <= expiry_ns) {
-            active.add(Arc::clone(&known.labels), 1, now);
+        for said in self.said.values().filter(|said| now.since_ns(said.at) <= expiry_ns) {
+            active.add(Arc::clone(&said.labels), 1, now);
         }
         active.samples()
     }
@@ -104,7 +101,7 @@ mod tests {
     use crate::{
         event::time::SECOND_NS,
         sink::{metrics::family::Value, samples},
-        update::{Confidence, Finding},
+        update::{Confidence, Finding, Party, Resolved},
     };
 
     fn count(samples: &[Sample]) -> u64 {
@@ -120,26 +117,32 @@ mod tests {
         let limits = Limits { series: 100, expiry: Duration::from_mins(15) };
         let mut findings = Findings::new(limits);
         let first = samples::finding();
-        for (count_of, confidence, failed, series) in [
+        for (newly_failed, confidence, failed, series) in [
             (1, Confidence::Possible, 1, 1),
-            (1, Confidence::Certain, 1, 2),
-            (7, Confidence::Certain, 7, 2),
-            (7, Confidence::Certain, 7, 2),
+            (0, Confidence::Certain, 1, 2),
+            (6, Confidence::Certain, 7, 2),
+            (0, Confidence::Certain, 7, 2),
         ] {
-            findings.found(&Finding { count: count_of, confidence, ..first.clone() });
+            // Each time of another address: it is the same all the same.
+            let server =
+                Party { address: samples::address(&format!("10.1.2.{failed}:6379")), ..first.server.clone() };
+            findings.found(&Finding { confidence, server, newly_failed, ..first.clone() });
             assert_eq!(
                 (count(&findings.failed.samples()), findings.failed.samples().len()),
                 (failed, series)
             );
             assert_eq!(count(&findings.active(first.time)), 1);
         }
-        // Another pod of the same workload.
-        let other = samples::address("10.1.1.26:1");
-        let client = crate::update::Party { address: other, ..first.client.clone() };
-        findings.found(&Finding { client, ..first.clone() });
+        // Another cause, for all that is known of whom it concerns.
+        findings.found(&Finding { incident: first.incident + 1, ..first.clone() });
         assert_eq!((count(&findings.active(first.time)), findings.active(first.time).len()), (2, 1));
-        findings.over(&samples::resolved());
+        findings.over(&Resolved { newly_failed: 2, ..samples::resolved() });
         assert_eq!((count(&findings.active(first.time)), count(&findings.resolved.samples())), (1, 1));
+        assert_eq!(
+            count(&findings.failed.samples()),
+            10,
+            "also those that nothing was said of when it was resolved"
+        );
         let later = first.time + 16 * 60 * SECOND_NS;
         assert_eq!(count(&findings.active(later)), 0, "it was quiet");
     }

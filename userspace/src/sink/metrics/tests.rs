@@ -120,7 +120,7 @@ fn a_crowd_of_workloads_makes_a_bounded_number_of_series() {
         let workload = Some(format!("Deployment/client-{nth}").into());
         let address = format!("10.2.{}.{}:1", nth / 250, nth % 250);
         let client = Party { workload, ..Party::at(samples::address(&address)) };
-        let finding = Finding { client: client.clone(), ..samples::finding() };
+        let finding = Finding { client: client.clone(), incident: nth.into(), ..samples::finding() };
         metrics.update(&Update::Finding(Box::new(finding))).unwrap();
         metrics.update(&Update::Connection(Box::new(Connection { client, ..refused() }))).unwrap();
     }

@@ -14,7 +14,7 @@ use std::{
 };
 
 use crate::{
-    sink::{Accounting, FindingKey, Sink, terminal::palette::Palette},
+    sink::{Accounting, Sink, terminal::palette::Palette},
     update::{Confidence, Finding, Update},
 };
 
@@ -27,8 +27,8 @@ pub struct Terminal<W> {
     destination: W,
     palette: Palette,
     has_header: bool,
-    /// How sure the last block of a finding was.
-    said: BTreeMap<FindingKey, Confidence>,
+    /// How sure the last block of an incident's findings was, by its number.
+    said: BTreeMap<u64, Confidence>,
 }
 
 impl<W: Write> Terminal<W> {
@@ -40,11 +40,10 @@ impl<W: Write> Terminal<W> {
 
     /// A block the first time, and when it is surer than before; else a line.
     fn finding(&mut self, out: &mut String, finding: &Finding) -> fmt::Result {
-        let key = FindingKey::from(finding);
-        if self.said.get(&key).is_some_and(|said| *said >= finding.confidence) {
+        if self.said.get(&finding.incident).is_some_and(|said| *said >= finding.confidence) {
             return block::again(out, finding, self.palette);
         }
-        self.said.insert(key, finding.confidence);
+        self.said.insert(finding.incident, finding.confidence);
         if self.said.len() > SAID_MAX {
             self.said.pop_first();
         }
@@ -62,7 +61,7 @@ impl<W: Write> Terminal<W> {
             }
             Update::Finding(finding) => self.finding(out, finding),
             Update::Resolved(resolved) => {
-                self.said.remove(&(&**resolved).into());
+                self.said.remove(&resolved.incident);
                 block::resolved(out, resolved, self.palette)
             }
         }
