@@ -35,7 +35,7 @@ impl Engine {
                 self.listeners.answered_tls(destination, exchange, is_of_mesh);
             }
         }
-        if spoke_alike && !flow.is_told_by_client() && !self.incidents.is_empty() {
+        if spoke_alike && !flow.is_told_by_client() && self.incidents.has_failing(flow.server()) {
             self.succeeded(socket, exchange, had_hello, updates);
         }
     }
@@ -50,7 +50,8 @@ impl Engine {
     /// A connection has ended without a finding: if the application behind the proxy got an answer too, the handshake was no
     /// more than a beginning.
     pub(super) fn ended_well(&mut self, flow: &Flow, updates: &mut Vec<Update>) {
-        let Some(answer) = flow.answer.as_ref().filter(|_| !self.incidents.is_empty()) else { return };
+        let is_awaited = self.incidents.has_failing(flow.server());
+        let Some(answer) = flow.answer.as_ref().filter(|_| is_awaited) else { return };
         let Some(leg) = self.joins.leg_of(flow.socket) else { return };
         let said = self.said_on(leg);
         let reached_app = said.answer.is_some() && said.hello.is_none();

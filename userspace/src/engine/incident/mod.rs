@@ -93,9 +93,9 @@ impl Incidents {
         }
     }
 
-    /// No address fails.
-    pub(super) fn is_empty(&self) -> bool {
-        self.by_server.is_empty()
+    /// Somebody does not reach this address.
+    pub(super) fn has_failing(&self, server: SocketAddr) -> bool {
+        self.by_server.contains_key(&server)
     }
 
     /// How many were said, repetitions not counted.
