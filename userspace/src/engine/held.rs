@@ -88,8 +88,8 @@ impl Held {
 /// All that are held.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
-    /// In the order of their coming.
-    held: BTreeMap<u64, Held>,
+    /// In the order of their coming. Boxed, because the tree has room for twice as many as are in it.
+    held: BTreeMap<u64, Box<Held>>,
 }
 
 impl Waiting {
@@ -100,8 +100,8 @@ impl Waiting {
             self.forget(said);
         }
         let turn = self.held.last_key_value().map_or(0, |(last, _)| last + 1);
-        self.held.insert(turn, held);
-        if self.held.len() > MAX_HELD { self.held.pop_first().map(|(_, oldest)| oldest) } else { None }
+        self.held.insert(turn, Box::new(held));
+        if self.held.len() > MAX_HELD { self.held.pop_first().map(|(_, oldest)| *oldest) } else { None }
     }
 
     /// Forgets those that were said so: another attempt stands for them.
@@ -112,7 +112,7 @@ impl Waiting {
     /// Takes those that are ready, oldest first, and forgets those that are over.
     pub(super) fn take_ready(&mut self, now: Time, is_ready: impl Fn(&Held) -> bool) -> Vec<Held> {
         let is_taken = |held: &Held| held.is_over(now) || is_ready(held);
-        let taken = self.held.extract_if(.., |_, held| is_taken(held)).map(|(_, held)| held);
+        let taken = self.held.extract_if(.., |_, held| is_taken(held)).map(|(_, held)| *held);
         taken.filter(|held| !held.is_over(now)).collect()
     }
 

@@ -125,7 +125,7 @@ impl Incidents {
             && incident.is_due(is_new)
         {
             self.said += u64::from(!incident.is_said());
-            updates.push(Update::Finding(Box::new(incident.say())));
+            updates.push(Update::Finding(incident.say()));
         }
         self.await_due(turn);
         key
@@ -151,7 +151,7 @@ impl Incidents {
         };
         if is_news {
             self.said += u64::from(!incident.is_said());
-            updates.push(Update::Finding(Box::new(incident.say_at(now))));
+            updates.push(Update::Finding(incident.say_at(now)));
         }
         let turn = self.insert(key.clone(), incident);
         self.await_due(turn);
@@ -293,7 +293,7 @@ impl Incidents {
                 continue;
             }
             self.said += u64::from(!incident.is_said());
-            updates.push(Update::Finding(Box::new(incident.say_at(now))));
+            updates.push(Update::Finding(incident.say_at(now)));
         }
     }
 }
@@ -301,6 +301,6 @@ impl Incidents {
 /// Says it once more, if there is evidence of a new kind.
 fn hear(kept: &mut Kept, heard: &Heard, now: Time, updates: &mut Vec<Update>) {
     if kept.incident.hears(heard) {
-        updates.push(Update::Finding(Box::new(kept.incident.say_at(now))));
+        updates.push(Update::Finding(kept.incident.say_at(now)));
     }
 }

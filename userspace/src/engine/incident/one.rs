@@ -23,7 +23,8 @@ const LONGEST_REPEAT_NS: u64 = 320 * SECOND_NS;
 pub(super) struct Incident {
     /// Also in its finding; this one is not replaced by that of a newer attempt.
     number: u64,
-    finding: Finding,
+    /// Boxed, because the tree of incidents has room for twice as many as are in it.
+    finding: Box<Finding>,
     actor: Option<Actor>,
     /// The last attempt, of which an Envoy may say something yet.
     question: Question,
@@ -53,7 +54,7 @@ impl Incident {
         let (actor, failing) = (owner.as_ref().map(Actor::of), vec![finding.server.address]);
         Self {
             number,
-            finding,
+            finding: Box::new(finding),
             actor,
             question,
             unconfigured,
@@ -74,14 +75,14 @@ impl Incident {
         if is_new {
             self.failing.push(server);
         }
-        let Finding { count, first_seen, confidence, ref mut addresses, .. } = self.finding;
+        let Finding { count, first_seen, confidence, ref mut addresses, .. } = *self.finding;
         let mut addresses = std::mem::take(addresses);
         if !addresses.contains(&server) && addresses.len() < Finding::MAX_ADDRESSES {
             addresses.push(server);
         }
         // What was certain once stays so: the evidence was direct. The newer attempt's story goes with its own evidence.
         if newer.confidence >= confidence {
-            (self.finding, self.unconfigured) = (newer, unconfigured);
+            (*self.finding, self.unconfigured) = (newer, unconfigured);
         } else {
             (self.finding.time, self.finding.last_seen) = (newer.time, newer.last_seen);
         }
@@ -97,9 +98,9 @@ impl Incident {
         let is_news = tells_more(&finding, &self.finding);
         (self.actor, self.unconfigured) = (owner.as_ref().map(Actor::of), unconfigured);
         self.question = question.following(&self.question);
-        let Finding { count, first_seen, last_seen, ref mut addresses, .. } = self.finding;
+        let Finding { count, first_seen, last_seen, ref mut addresses, .. } = *self.finding;
         let addresses = std::mem::take(addresses);
-        self.finding = Finding { count, first_seen, last_seen, addresses, ..finding };
+        *self.finding = Finding { count, first_seen, last_seen, addresses, ..finding };
         is_news
     }
 
@@ -151,18 +152,18 @@ impl Incident {
     }
 
     /// Says it at its last failure.
-    pub(super) fn say(&mut self) -> Finding {
+    pub(super) fn say(&mut self) -> Box<Finding> {
         self.said_at(self.finding.last_seen)
     }
 
     /// Says it at another time than that of a failure.
-    pub(super) fn say_at(&mut self, now: Time) -> Finding {
+    pub(super) fn say_at(&mut self, now: Time) -> Box<Finding> {
         self.finding.time = now;
         self.said_at(now)
     }
 
-    fn said_at(&mut self, at: Time) -> Finding {
-        let Finding { count, confidence, .. } = self.finding;
+    fn said_at(&mut self, at: Time) -> Box<Finding> {
+        let Finding { count, confidence, .. } = *self.finding;
         self.said = Some(Said { at, count, confidence, was_resolved: false });
         let mut finding = self.finding.clone();
         finding.evidence.extend(self.question.sentences().map(Into::into));
@@ -203,7 +204,7 @@ impl Incident {
     fn resolved(&mut self, success: &Success<'_>) -> Resolved {
         let newly_failed = self.tell();
         let how = if success.was_tls { "in TLS" } else { "in plaintext" };
-        let Finding { code, confidence, cause, server, count, first_seen, last_seen, .. } = &self.finding;
+        let Finding { code, confidence, cause, server, count, first_seen, last_seen, .. } = &*self.finding;
         let (address, client) = (success.server, success.exchange.client);
         Resolved {
             time: success.exchange.time,
