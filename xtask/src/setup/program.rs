@@ -35,7 +35,8 @@ pub(crate) const PROMTOOL: Lacking = serves(
     &["prometheus", "prometheus-node-exporter"],
 );
 
-const PROGRAMS: [Program; 32] = [
+const PROGRAMS: [Program; 33] = [
+    at(Purpose::Build, &["make"], needs(&["make"], "make, which builds the allocator (jemalloc)")),
     at(Purpose::Demo, &["redis-server"], serves(&["redis-server"], "the Redis server", &["redis-server"])),
     at(Purpose::Demo, &["redis-cli"], needs(&["redis-tools"], "redis-cli, Redis' command-line client")),
     at(Purpose::Demo, &["iptables"], needs(&["iptables"], "iptables")),
@@ -169,8 +170,8 @@ mod tests {
             let programs = PROGRAMS.iter().filter(|program| purpose.includes(program.purpose));
             programs.flat_map(|program| program.lacking.packages).copied().collect()
         };
-        assert!(packages(Purpose::Build).is_empty());
-        assert_eq!(packages(Purpose::Demo), ["redis-server", "redis-tools", "iptables", "iproute2"]);
+        assert_eq!(packages(Purpose::Build), ["make"]);
+        assert_eq!(packages(Purpose::Demo), ["make", "redis-server", "redis-tools", "iptables", "iproute2"]);
         assert!(packages(Purpose::Test).contains(&"mariadb-server"));
     }
 
