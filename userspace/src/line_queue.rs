@@ -31,6 +31,8 @@ struct State {
     /// Lines that the thread is writing.
     writing_lines: u64,
     lost_lines: u64,
+    /// What comes now is the end, which has room however much waits.
+    is_ending: bool,
     /// Why nothing is written any more.
     failure: Option<io::ErrorKind>,
 }
@@ -47,7 +49,7 @@ impl LineQueue {
     /// Takes a whole line, or drops it; never waits for whoever reads.
     pub fn push(&self, line: &[u8]) -> bool {
         let mut state = self.shared.lock();
-        let fits = state.waiting.len() + line.len() <= self.shared.limit_bytes;
+        let fits = state.is_ending || state.waiting.len() + line.len() <= self.shared.limit_bytes;
         if !fits || state.failure.is_some() {
             state.lost_lines += 1;
             return false;
@@ -57,6 +59,11 @@ impl LineQueue {
         drop(state);
         self.shared.changed.notify_all();
         true
+    }
+
+    /// From now on nothing is dropped for want of room: for a few last lines, which say what was dropped before.
+    pub fn end(&self) {
+        self.shared.lock().is_ending = true;
     }
 
     /// How many lines were dropped so far.
@@ -192,9 +199,14 @@ mod tests {
             lines += 1;
         }
         let lost = queue.lost();
+        queue.end();
+        assert!(queue.push(b"the last one\n"), "whatever waits");
         let mut found = vec![0; usize::try_from(lines - lost).unwrap() * LINE.len()];
         reader.read_exact(&mut found).unwrap();
         assert!(found.chunks(LINE.len()).all(|line| line == LINE));
+        let mut end = [0; 13];
+        reader.read_exact(&mut end).unwrap();
+        assert_eq!(&end, b"the last one\n");
         assert_eq!((queue.finish(LONG), queue.lost()), (0, lost));
     }
 

@@ -51,7 +51,9 @@ impl Sink for Lines {
         self.sink.update(update)
     }
 
+    /// The last line, which says what is lost and so is not lost itself because nobody read until now.
     fn account(&mut self, accounting: &Accounting) -> io::Result<()> {
+        self.queue.end();
         let recording = self.recording_lost.as_ref().map_or(0, |lost| lost.load(Ordering::Relaxed));
         let lost = [(Loss::Output, self.queue.lost()), (Loss::Recording, recording)];
         let mut accounting = accounting.clone();
