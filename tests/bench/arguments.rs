@@ -45,7 +45,7 @@ pub(crate) struct Plan {
     #[arg(long, value_delimiter = ',', value_name = "PART")]
     only: Vec<Part>,
     /// Length of the soak
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=1440), value_name = "N")]
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=1440), value_name = "N")]
     soak_minutes: u64,
     /// Short windows and few of them, to see that it works
     #[arg(long)]

@@ -45,9 +45,10 @@ const FAILING: u32 = 15;
 /// Each so often one of them is replaced.
 const LIFE: Duration = Duration::from_secs(6);
 const SAMPLE: Duration = Duration::from_secs(1);
-/// The time in which caches fill and findings begin, which tells nothing of growth: what is remembered longest is
-/// forgotten after ten minutes, and until the allocator finds room for what comes in what went takes some minutes more.
-const WARM_UP: Duration = Duration::from_mins(13);
+/// The time in which caches fill and findings begin, which tells nothing of growth: what is remembered longest, a series of the
+/// metrics, is forgotten after a quarter of an hour. (Events are remembered for an hour, but there are as many as there may be
+/// within two minutes.)
+const WARM_UP: Duration = Duration::from_mins(16);
 /// Of a shorter soak it is this part.
 const WARM_UP_PART: f64 = 2.0 / 3.0;
 /// How long the mean of samples is taken for one.

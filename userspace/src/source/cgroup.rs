@@ -17,7 +17,7 @@ const UNKNOWN_FOR_NS: u64 = 10 * SECOND_NS;
 /// Control groups that are remembered; a node has a few hundred.
 const MAX_KNOWN: usize = 65_536;
 /// One that is gone is remembered for so long at least, and for twice as long at most.
-const GONE_FOR_NS: u64 = 600 * SECOND_NS;
+const GONE_FOR_NS: u64 = 300 * SECOND_NS;
 
 /// The id of a control group that the kernel gives with sockets: the inode number of its directory, which is the whole id
 /// where inode numbers have 64 bits (`kernfs_ino`, include/linux/kernfs.h).
