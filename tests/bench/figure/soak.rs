@@ -45,9 +45,9 @@ const FAILING: u32 = 15;
 /// Each so often one of them is replaced.
 const LIFE: Duration = Duration::from_secs(6);
 const SAMPLE: Duration = Duration::from_secs(1);
-/// The time in which caches fill and findings begin, which tells nothing of growth: what is remembered longest, a series of the
-/// metrics, is forgotten after a quarter of an hour. (Events are remembered for an hour, but there are as many as there may be
-/// within two minutes.)
+/// The time in which caches fill and findings begin, which tells nothing of growth: a series of the metrics is forgotten after a
+/// quarter of an hour, and all else that time ends before that. (Events are remembered for an hour, but there are as many as
+/// there may be within two minutes. Findings are remembered until there are too many.)
 const WARM_UP: Duration = Duration::from_mins(16);
 /// Of a shorter soak it is this part.
 const WARM_UP_PART: f64 = 2.0 / 3.0;
