@@ -35,6 +35,7 @@ pub fn give_back() {
 mod tests {
     use std::{ffi::CStr, ptr};
 
+    use procfs::process::Process;
     use tikv_jemalloc_sys::mallctl;
 
     /// `T` is an integer.
@@ -57,17 +58,13 @@ mod tests {
 
     #[test]
     fn what_was_needed_for_a_moment_goes_back() {
-        let resident_bytes = || {
-            let status = std::fs::read_to_string("/proc/self/status").unwrap();
-            let anonymous = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
-            1024 * anonymous.trim().trim_end_matches(" kB").parse::<u64>().unwrap()
-        };
+        let resident_kib = || Process::myself().unwrap().status().unwrap().rssanon.unwrap();
         // Much more than what other tests need at the same time.
         let many: Vec<Vec<u8>> = (0..400_000).map(|_| vec![1; 1000]).collect();
-        let before = resident_bytes();
+        let before = resident_kib();
         drop(many);
         super::give_back();
-        let after = resident_bytes();
-        assert!(after + 200_000_000 < before, "{before} {after}");
+        let after = resident_kib();
+        assert!(after + 200_000 < before, "{before} {after}");
     }
 }

@@ -65,3 +65,38 @@ impl Sink for Lines {
         self.sink.flush()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{self, BufRead as _, BufReader},
+        sync::Arc,
+        time::Duration,
+    };
+
+    use super::Lines;
+    use crate::{
+        line_queue::LineQueue,
+        sink::{Sink as _, samples},
+    };
+
+    #[test]
+    fn the_summary_gets_out_also_where_nothing_else_has_room() {
+        let (reader, writer) = io::pipe().unwrap();
+        let queue = LineQueue::start(writer, 4096).unwrap();
+        let mut lines = Lines::new(queue.clone(), "node", Arc::default(), None);
+        // The thread takes them until the pipe is full; then they wait, and then there is no room.
+        let fill = || while queue.push(b"{}\n") {};
+        fill();
+        while queue.finish(Duration::from_millis(10)) == 0 {
+            fill();
+        }
+        fill();
+        let lost = queue.lost();
+        lines.account(&samples::accounting()).unwrap();
+        let last = BufReader::new(reader).lines().map(Result::unwrap).find(|line| line != "{}").unwrap();
+        let summary: serde_json::Value = serde_json::from_str(&last).unwrap();
+        assert_eq!(summary["kind"], "summary", "{summary}");
+        assert_eq!(summary["lost"]["lost_output"], lost, "{summary}");
+    }
+}
