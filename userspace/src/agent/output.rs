@@ -95,8 +95,8 @@ mod tests {
         let lost = queue.lost();
         lines.account(&samples::accounting()).unwrap();
         assert_eq!(queue.lost(), lost, "the summary is not dropped");
-        let last = BufReader::new(reader).lines().map(Result::unwrap).find(|line| line != "{}").unwrap();
-        let summary: serde_json::Value = serde_json::from_str(&last).unwrap();
+        let ending = BufReader::new(reader).lines().map(Result::unwrap).find(|line| line != "{}").unwrap();
+        let summary: serde_json::Value = serde_json::from_str(&ending).unwrap();
         assert_eq!(summary["kind"], "summary", "{summary}");
         assert_eq!(summary["lost"]["lost_output"], lost, "{summary}");
     }
